@@ -1,0 +1,1 @@
+"""What every namespace shares: variables, symbolic tensors, operations, scopes. Private."""

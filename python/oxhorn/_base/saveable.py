@@ -1,0 +1,30 @@
+"""The mark of objects that have a state in weight files."""
+
+
+class KerasSaveable:
+    """Base of layers, models, metrics, losses, optimizers and operations."""
+
+    def _obj_type(self):
+        raise NotImplementedError(f"{type(self).__name__} must say what kind of savable object it is.")
+
+    def __reduce__(self):
+        """Pickles as a `.keras` archive held in memory."""
+        import io
+
+        from oxhorn.saving import saving_lib
+
+        buffer = io.BytesIO()
+        saving_lib._save_model_to_fileobj(self, buffer, "h5")
+        return _unpickle, (buffer,)
+
+    def __deepcopy__(self, memo):
+        function, args = self.__reduce__()
+        copy = memo[id(self)] = function(*args)
+        return copy
+
+
+def _unpickle(buffer):
+    from oxhorn.saving import saving_lib
+
+    buffer.seek(0)
+    return saving_lib._load_model_from_fileobj(buffer, custom_objects=None, compile=True, safe_mode=True)

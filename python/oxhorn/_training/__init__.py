@@ -1,0 +1,1 @@
+"""Compiling, differentiating and training: what `Model.compile`, `fit` and their relatives are made of."""

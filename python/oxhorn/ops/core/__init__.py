@@ -1,0 +1,1 @@
+"""Conversion, indexing and control flow. Public in `oxhorn.ops`."""

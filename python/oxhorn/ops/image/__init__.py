@@ -1,0 +1,3 @@
+"""Functions of images, as in `keras.ops.image`."""
+
+

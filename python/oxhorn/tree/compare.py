@@ -1,0 +1,68 @@
+"""Are two structures alike?"""
+
+import collections
+import warnings
+
+from oxhorn.tree.structure import flatten_with_path, node_functions
+
+_DICTS = (dict, collections.OrderedDict, collections.defaultdict)
+
+
+def node_mismatch(a, b):
+    """Why the nested objects `a` and `b` differ at their top level, or None."""
+    if type(a) in _DICTS and type(b) in _DICTS:
+        if a.keys() != b.keys():
+            return f"dictionary keys {list(a)} and {list(b)} differ"
+    elif type(a) is not type(b):
+        return f"types {type(a).__name__} and {type(b).__name__} differ"
+    elif len(a) != len(b):
+        return f"lengths {len(a)} and {len(b)} differ"
+    elif hasattr(a, "keys") and a.keys() != b.keys():
+        return f"keys {list(a)} and {list(b)} differ"
+    return None
+
+
+def children_like(a, b):
+    """The children of `b` in the order of the children of `a`."""
+    keys, _ = node_functions(a)[0](a)
+    return [b[k] for k in keys] if hasattr(b, "keys") else list(node_functions(b)[0](b)[1])
+
+
+def assert_same_structure(a, b, check_types=None):
+    """Raises ValueError unless `a` and `b` are nested alike.
+
+    Types and lengths must match at each level; `dict`, `OrderedDict` and `defaultdict` match each other.
+    `check_types` is deprecated and ignored.
+    """
+    if check_types is not None:
+        hint = "" if check_types else " `assert_same_paths` makes a looser check."
+        warnings.warn(
+            f"`check_types` is deprecated and has no effect; please remove it.{hint}",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    _assert_same(a, b)
+
+
+def _assert_same(a, b):
+    a_node, b_node = node_functions(a), node_functions(b)
+    if a_node is None and b_node is None:
+        return
+    reason = "one is nested, the other is not" if None in (a_node, b_node) else node_mismatch(a, b)
+    if reason:
+        raise ValueError(f"Structures don't have the same nested structure: {reason}. Got {a} and {b}.")
+    for x, y in zip(a_node[0](a)[1], children_like(a, b)):
+        _assert_same(x, y)
+
+
+def assert_same_paths(a, b):
+    """Raises ValueError unless the leaves of `a` and `b` have the same paths, whatever the containers."""
+    a_paths = {path for path, _ in flatten_with_path(a)}
+    b_paths = {path for path, _ in flatten_with_path(b)}
+    if a_paths == b_paths:
+        return
+    message = "`a` and `b` don't have the same paths."
+    for this, that, names in ((a_paths, b_paths, "`a` missing in `b`"), (b_paths, a_paths, "`b` missing in `a`")):
+        if this - that:
+            message += f"\nPaths in {names}:\n{this - that}"
+    raise ValueError(message)

@@ -1,0 +1,334 @@
+//! The micro-kernel: one tile of C, kept in registers over the whole depth.
+//!
+//! A tile has up to `MR` rows and `NV` vectors of columns. For each step of the depth it loads `NV`
+//! vectors of B's row and multiplies them with `MR` elements of A, each broadcast. Broadcasting
+//! needs no particular layout of A, so A is read where it lies (either orientation), a convolution
+//! reads its patches straight from the image, and packing is an option for large operands alone.
+//!
+//! The depth comes in segments, (start in A, start in B, length): one for a matrix product, one per
+//! kernel row for a convolution, one per output row for a convolution's kernel gradient.
+//!
+//! Each element of C is one chain of multiply-adds in the order of the segments, whatever the tile's
+//! size: how the work is cut into tiles never changes a result.
+
+use super::simd::Simd;
+use crate::isa::{Isa, Level};
+
+/// Consecutive steps of the depth.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Segment {
+    /// Elements from A's origin to the first step.
+    pub a: usize,
+    /// Elements from B's origin to the first step.
+    pub b: usize,
+    /// Number of steps.
+    pub len: usize,
+}
+
+/// Where the rows of a tile start.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Rows<'a> {
+    /// Elements between consecutive rows.
+    Stride(usize),
+    /// Elements from the origin to each row; at least as many as the tile has rows.
+    Offsets(&'a [usize]),
+}
+
+/// One tile: C = A B, or C += A B.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tile<'a, T> {
+    /// A's element (0, 0).
+    pub a: *const T,
+    /// A's rows.
+    pub a_rows: Rows<'a>,
+    /// Elements between A's steps.
+    pub a_step: usize,
+    /// B's element (0, 0).
+    pub b: *const T,
+    /// Elements between B's steps; columns are adjacent.
+    pub b_step: usize,
+    /// The depth.
+    pub segments: &'a [Segment],
+    /// C's element (0, 0).
+    pub c: *mut T,
+    /// C's rows; columns are adjacent.
+    pub c_rows: Rows<'a>,
+    /// Columns, at most `NV` vectors and more than `NV - 1`.
+    pub cols: usize,
+    /// Whether to add to C instead of overwriting it.
+    pub accumulate: bool,
+    /// Added to each row at the end; null for none.
+    pub bias: *const T,
+    /// Whether negative results become zero at the end.
+    pub relu: bool,
+}
+
+/// Computes one tile.
+///
+/// # Safety
+/// The kernel's instruction set must be present, all addresses that the tile describes valid, C not
+/// aliased by A or B.
+pub(crate) type Kernel<T> = unsafe fn(&Tile<'_, T>);
+
+/// The kernels of one element type on one instruction set.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kernels<T: 'static> {
+    /// Elements per vector.
+    pub lanes: usize,
+    /// Most rows of a tile.
+    pub mr: usize,
+    /// Vectors in a wide tile's row.
+    pub nv: usize,
+    /// `[rows - 1][vectors - 1]`, rows at a stride in A and C.
+    strided: &'static [&'static [Kernel<T>]],
+    /// The same with rows at given offsets in A and C.
+    gathered: &'static [&'static [Kernel<T>]],
+    /// Few rows and `flat_nv` vectors: for mat-vec, where wide rows hide latency.
+    flat: &'static [Kernel<T>],
+    /// Vectors of a flat tile.
+    pub flat_nv: usize,
+    /// Dot product of two contiguous vectors.
+    pub dot: unsafe fn(*const T, *const T, usize) -> T,
+}
+
+impl<T> Kernels<T> {
+    /// Columns of a wide tile.
+    pub const fn nr(&self) -> usize {
+        self.lanes * self.nv
+    }
+
+    /// The kernel for `rows` (1 to `mr`) at a stride and `cols` (1 to `nr`).
+    #[inline]
+    pub fn strided(&self, rows: usize, cols: usize) -> Kernel<T> {
+        self.strided[rows - 1][(cols - 1) / self.lanes]
+    }
+
+    /// The kernel for `rows` (1 to `mr`) at offsets and `cols` (1 to `nr`).
+    #[inline]
+    pub fn gathered(&self, rows: usize, cols: usize) -> Kernel<T> {
+        self.gathered[rows - 1][(cols - 1) / self.lanes]
+    }
+
+    /// The flat kernel for that many rows, if there is one. It takes exactly `flat_nv` vectors.
+    #[inline]
+    pub fn flat(&self, rows: usize) -> Option<Kernel<T>> {
+        self.flat.get(rows - 1).copied()
+    }
+}
+
+/// Row `i`'s start.
+#[inline(always)]
+fn row<const GATHER: bool>(rows: Rows<'_>, i: usize) -> usize {
+    match rows {
+        Rows::Stride(stride) => i * stride,
+        Rows::Offsets(offsets) => {
+            if GATHER {
+                offsets[i]
+            } else {
+                0
+            }
+        }
+    }
+}
+
+/// The generic micro-kernel.
+///
+/// # Safety
+/// As [`Kernel`]; must be inlined into a function that enables `S`'s instruction set.
+#[inline(always)]
+unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const GATHER: bool>(t: &Tile<'_, S::Elem>) {
+    // SAFETY: every address formed below is one that the tile describes.
+    unsafe {
+        let mask = S::mask(t.cols - (NV - 1) * S::LANES);
+        let mut acc = [[S::zero(); NV]; MR];
+        let rows: [usize; MR] = std::array::from_fn(|i| row::<GATHER>(t.a_rows, i));
+        for segment in t.segments {
+            let mut a = t.a.add(segment.a);
+            let mut b = t.b.add(segment.b);
+            for _ in 0..segment.len {
+                let mut bv = [S::zero(); NV];
+                for j in 0..NV - 1 {
+                    bv[j] = S::load(b.add(j * S::LANES));
+                }
+                bv[NV - 1] = S::load_masked(b.add((NV - 1) * S::LANES), mask);
+                for i in 0..MR {
+                    let av = S::splat(a.add(rows[i]));
+                    for j in 0..NV {
+                        acc[i][j] = av.mul_add(bv[j], acc[i][j]);
+                    }
+                }
+                a = a.add(t.a_step);
+                b = b.add(t.b_step);
+            }
+        }
+        let full = t.cols == NV * S::LANES;
+        if !t.bias.is_null() {
+            let mut bias = [S::zero(); NV];
+            for j in 0..NV - 1 {
+                bias[j] = S::load(t.bias.add(j * S::LANES));
+            }
+            bias[NV - 1] = S::load_masked(t.bias.add((NV - 1) * S::LANES), mask);
+            for i in 0..MR {
+                for j in 0..NV {
+                    acc[i][j] = acc[i][j].add(bias[j]);
+                }
+            }
+        }
+        if t.accumulate {
+            for i in 0..MR {
+                let c = t.c.add(row::<GATHER>(t.c_rows, i));
+                for j in 0..NV - 1 {
+                    acc[i][j] = acc[i][j].add(S::load(c.add(j * S::LANES)));
+                }
+                acc[i][NV - 1] = acc[i][NV - 1].add(S::load_masked(c.add((NV - 1) * S::LANES), mask));
+            }
+        }
+        if t.relu {
+            for i in 0..MR {
+                for j in 0..NV {
+                    acc[i][j] = acc[i][j].relu();
+                }
+            }
+        }
+        for i in 0..MR {
+            let c = t.c.add(row::<GATHER>(t.c_rows, i));
+            for j in 0..NV - 1 {
+                acc[i][j].store(c.add(j * S::LANES));
+            }
+            let last = c.add((NV - 1) * S::LANES);
+            if full { acc[i][NV - 1].store(last) } else { acc[i][NV - 1].store_masked(last, mask) }
+        }
+    }
+}
+
+/// Dot product with eight partial sums, added in a fixed order.
+///
+/// # Safety
+/// `x` and `y` point to `n` elements; must be inlined as [`tile`].
+#[inline(always)]
+unsafe fn dot<S: Simd>(x: *const S::Elem, y: *const S::Elem, n: usize) -> S::Elem {
+    const WAYS: usize = 8;
+    // SAFETY: offsets stay below n; the last, masked load covers the n % LANES elements left.
+    unsafe {
+        let mut acc = [S::zero(); WAYS];
+        let mut i = 0;
+        while i + WAYS * S::LANES <= n {
+            for (w, acc) in acc.iter_mut().enumerate() {
+                let at = i + w * S::LANES;
+                *acc = S::load(x.add(at)).mul_add(S::load(y.add(at)), *acc);
+            }
+            i += WAYS * S::LANES;
+        }
+        while i + S::LANES <= n {
+            acc[0] = S::load(x.add(i)).mul_add(S::load(y.add(i)), acc[0]);
+            i += S::LANES;
+        }
+        if i < n {
+            let mask = S::mask(n - i);
+            acc[1] = S::load_masked(x.add(i), mask).mul_add(S::load_masked(y.add(i), mask), acc[1]);
+        }
+        let mut ways = WAYS;
+        while ways > 1 {
+            ways /= 2;
+            for w in 0..ways {
+                acc[w] = acc[w].add(acc[w + ways]);
+            }
+        }
+        acc[0].sum()
+    }
+}
+
+/// A table of kernels for one vector type: `rows * vectors` instantiations of [`tile`].
+macro_rules! kernels {
+    ($table:ident, $simd:ty, $elem:ty, [$($feature:literal)?], mr $mr:literal, nv $nv:literal [$($v:literal)*], flat $flat_nv:literal,
+     rows [$($r:literal)*], flat_rows [$($f:literal)*]) => {
+        pub(super) static $table: Kernels<$elem> = {
+            /// # Safety
+            /// As [`Kernel`].
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn one<const MR: usize, const NV: usize, const GATHER: bool>(t: &Tile<'_, $elem>) {
+                // SAFETY: the caller's contract.
+                unsafe { tile::<$simd, MR, NV, GATHER>(t) }
+            }
+            /// # Safety
+            /// As [`dot`].
+            $(#[target_feature(enable = $feature)])?
+            unsafe fn dot_one(x: *const $elem, y: *const $elem, n: usize) -> $elem {
+                // SAFETY: the caller's contract.
+                unsafe { dot::<$simd>(x, y, n) }
+            }
+            Kernels {
+                lanes: <$simd>::LANES,
+                mr: $mr,
+                nv: $nv,
+                strided: kernels!(@rows one false [$($r)*] [$($v)*]),
+                gathered: kernels!(@rows one true [$($r)*] [$($v)*]),
+                flat: &[$(one::<$f, $flat_nv, false>),*],
+                flat_nv: $flat_nv,
+                dot: dot_one,
+            }
+        };
+    };
+    (@rows $one:ident $gather:literal [$($r:literal)*] $vs:tt) => {
+        &[$(kernels!(@row $one $gather $r $vs)),*]
+    };
+    (@row $one:ident $gather:literal $r:literal [$($v:literal)*]) => {
+        &[$($one::<$r, $v, $gather>),*]
+    };
+}
+
+#[cfg(target_arch = "x86_64")]
+mod tables {
+    use super::super::simd::{F32x8, F32x16, F64x4, F64x8};
+    use super::*;
+    kernels!(AVX512_F32, F32x16, f32, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], flat 8,
+        rows [1 2 3 4 5 6 7 8 9 10 11 12 13 14], flat_rows [1 2 3]);
+    kernels!(AVX512_F64, F64x8, f64, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], flat 8,
+        rows [1 2 3 4 5 6 7 8 9 10 11 12 13 14], flat_rows [1 2 3]);
+    kernels!(AVX2_F32, F32x8, f32, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
+    kernels!(AVX2_F64, F64x4, f64, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
+}
+
+#[cfg(target_arch = "aarch64")]
+mod tables {
+    use super::super::simd::{F32x4, F64x2};
+    use super::*;
+    kernels!(NEON_F32, F32x4, f32, [], mr 8, nv 3 [1 2 3], flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
+    kernels!(NEON_F64, F64x2, f64, [], mr 8, nv 3 [1 2 3], flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
+}
+
+mod portable {
+    use super::super::simd::Array;
+    use super::*;
+    kernels!(PORTABLE_F32, Array<f32, 4>, f32, [], mr 4, nv 2 [1 2], flat 4, rows [1 2 3 4], flat_rows [1 2]);
+    kernels!(PORTABLE_F64, Array<f64, 2>, f64, [], mr 4, nv 2 [1 2], flat 4, rows [1 2 3 4], flat_rows [1 2]);
+}
+
+/// The element types that have micro-kernels.
+pub(crate) trait Real: Copy + Send + Sync + PartialOrd + std::ops::Add<Output = Self> + std::ops::AddAssign + std::ops::Mul<Output = Self> + 'static {
+    /// Zero.
+    const ZERO: Self;
+    /// The kernels of an instruction set.
+    fn kernels(isa: Isa) -> &'static Kernels<Self>;
+}
+
+macro_rules! real {
+    ($elem:ty, $avx512:ident, $avx2:ident, $neon:ident, $portable:ident) => {
+        impl Real for $elem {
+            const ZERO: Self = 0.0;
+            fn kernels(isa: Isa) -> &'static Kernels<Self> {
+                match isa.level() {
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx512 => &tables::$avx512,
+                    #[cfg(target_arch = "x86_64")]
+                    Level::Avx2 => &tables::$avx2,
+                    #[cfg(target_arch = "aarch64")]
+                    Level::Neon => &tables::$neon,
+                    _ => &portable::$portable,
+                }
+            }
+        }
+    };
+}
+real!(f32, AVX512_F32, AVX2_F32, NEON_F32, PORTABLE_F32);
+real!(f64, AVX512_F64, AVX2_F64, NEON_F64, PORTABLE_F64);

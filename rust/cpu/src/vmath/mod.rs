@@ -1,0 +1,35 @@
+//! Elementary functions written so that LLVM vectorises loops over them: no branches, no calls, no
+//! tables. Accuracy is stated at each function and tested against f64 (f32) or libm (f64).
+
+mod float16;
+mod real;
+
+pub(crate) use float16::{bf16_from_f32, bf16_to_f32, f16_from_f32, f16_to_f32};
+pub(crate) use real::Real;
+
+/// What the code around a function may use.
+pub(crate) trait Arch: 'static {
+    /// Whether a fused multiply-add is one instruction.
+    const FMA: bool;
+}
+
+/// Any processor of the target.
+pub(crate) struct Baseline;
+/// x86-64 with AVX2, FMA and F16C.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Avx2;
+/// x86-64 with AVX-512 F, VL, BW and DQ.
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Avx512;
+
+impl Arch for Baseline {
+    const FMA: bool = cfg!(target_arch = "aarch64");
+}
+#[cfg(target_arch = "x86_64")]
+impl Arch for Avx2 {
+    const FMA: bool = true;
+}
+#[cfg(target_arch = "x86_64")]
+impl Arch for Avx512 {
+    const FMA: bool = true;
+}

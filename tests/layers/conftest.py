@@ -1,0 +1,1 @@
+"""Makes `layer_parity`, beside this file, importable from the tests in the folders below."""
