@@ -11,9 +11,12 @@ import importlib
 _keras_version = "3.15.1"
 
 _NAMESPACES = frozenset(
-    """activations applications backend callbacks config constraints datasets distillation distribution
-    dtype_policies export initializers layers legacy losses metrics mixed_precision models ops optimizers
-    preprocessing quantizers random regularizers saving tree utils visualization wrappers""".split()
+    (
+        *("activations", "applications", "backend", "callbacks", "config", "constraints", "datasets"),
+        *("distillation", "distribution", "dtype_policies", "export", "initializers", "layers", "legacy"),
+        *("losses", "metrics", "mixed_precision", "models", "ops", "optimizers", "preprocessing"),
+        *("quantizers", "random", "regularizers", "saving", "tree", "utils", "visualization", "wrappers"),
+    )
 )
 
 # Public names at the top: where each one is defined.

@@ -98,7 +98,9 @@ def plain(config):
 @pytest.mark.parametrize(("name", "kwargs", "pair"), CASES, ids=IDS)
 @pytest.mark.parametrize("weighted", [False, True])
 def test_value_and_config(name, kwargs, pair, weighted):
-    weights = np.random.default_rng(2).integers(1, 4, (BATCHES, 20)).astype("int32" if "IoU" in name else "float32")
+    weights = (
+        np.random.default_rng(2).integers(1, 4, (BATCHES, 20)).astype("int32" if "IoU" in name else "float32")
+    )
     results, metrics = [], []
     for library in (keras, oxhorn):
         metric = getattr(library.metrics, name)(**kwargs)

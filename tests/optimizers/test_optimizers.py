@@ -39,7 +39,7 @@ CASES = [
 ]
 
 
-def make(library, optimizer, steps=len(GRADS)):
+def make(library, optimizer, steps=None):
     variables = [library.Variable(value, name=name) for value, name in zip(STARTS, "abc")]
     for grads in GRADS[:steps]:
         optimizer.apply([library.ops.convert_to_tensor(g) for g in grads], variables)
@@ -73,7 +73,9 @@ def test_steps_variables_and_config(name, kwargs):
     assert_same(our_variables, their_variables)
 
 
-@pytest.mark.parametrize("name", sorted({name for name, _ in CASES} | {"LossScaleOptimizer", "MultiOptimizer"}))
+@pytest.mark.parametrize(
+    "name", sorted({name for name, _ in CASES} | {"LossScaleOptimizer", "MultiOptimizer"})
+)
 def test_signature(name):
     import inspect
 
@@ -96,7 +98,9 @@ def test_positional_and_old_arguments():
         oxhorn.optimizers.Adam(beta_3=0.1)
 
 
-@pytest.mark.parametrize(("name", "kwargs"), [*CASES[::4], ("Adam", {"gradient_accumulation_steps": 2})], ids=str)
+@pytest.mark.parametrize(
+    ("name", "kwargs"), [*CASES[::4], ("Adam", {"gradient_accumulation_steps": 2})], ids=str
+)
 def test_traced(name, kwargs):
     eager, traced = (getattr(oxhorn.optimizers, name)(**kwargs) for _ in range(2))
     expected = make(oxhorn, eager, steps=1)

@@ -23,7 +23,9 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "args", "kwargs"), CASES, ids=str)
 def test_values_and_config(name, args, kwargs):
-    theirs, ours = (getattr(library.optimizers.schedules, name)(*args, **kwargs) for library in (keras, oxhorn))
+    theirs, ours = (
+        getattr(library.optimizers.schedules, name)(*args, **kwargs) for library in (keras, oxhorn)
+    )
     for step in STEPS:
         want = np.asarray(theirs(step))
         for given in (step, oxhorn.Variable(step, dtype="int32")):

@@ -1,11 +1,6 @@
 """Checks of constructor arguments that many layers share."""
 
 
-def spread(value, n):
-    """A value per axis: `value` itself if it is a sequence, else `n` times."""
-    return tuple(value) if isinstance(value, (tuple, list)) else (value,) * n
-
-
 def standardize_tuple(value, n, name, allow_zero=False):
     """An int or a sequence of `n` ints as a tuple of `n` ints.
 

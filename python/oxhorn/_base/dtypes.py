@@ -76,7 +76,7 @@ def result_type(*dtypes):
             f"You must cast it internally. Received: {dtypes}"
         )
     # The engine resolves the weak float to float32; here it is floatx().
-    if "float" in names and not any(is_float_dtype(n) or n in COMPLEX_TYPES for n in names if n not in WEAK_TYPES):
+    if "float" in names and not any(n in FLOAT_TYPES + COMPLEX_TYPES for n in names):
         return floatx()
     return _core.result_type(*names)
 

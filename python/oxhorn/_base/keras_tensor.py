@@ -21,7 +21,6 @@ class KerasTensor:
 
     _keras_module = "keras"
     __array_priority__ = 2000  # NumPy arrays leave `array + tensor` to us
-    __array_ufunc__ = None
 
     def __init__(
         self, shape, dtype="float32", sparse=False, ragged=False, record_history=True, name=None, **kwargs
@@ -96,8 +95,8 @@ def _no_value(what):
     def method(self, *args, **kwargs):
         raise ValueError(
             "A KerasTensor is symbolic: it's a placeholder for a shape and a dtype. It doesn't have any "
-            f"actual numerical value. You cannot convert it to {what}. Use operations of `oxhorn.ops`, or put "
-            "the code that needs values into the `call()` of a layer."
+            f"actual numerical value. You cannot convert it to {what}. Use operations of `oxhorn.ops`, or "
+            "put the code that needs values into the `call()` of a layer."
         )
 
     return method
@@ -117,7 +116,8 @@ def _reflected(function):
 
 for _name in ("shape", "dtype", "sparse", "ragged", "ragged_rank", "row_splits_dtype"):
     setattr(KerasTensor, _name, _read_only(_name))
-for _name, _what in (("int", "an int"), ("float", "a float"), ("index", "an index"), ("array", "a NumPy array")):
+_CONVERSIONS = {"int": "an int", "float": "a float", "index": "an index", "array": "a NumPy array"}
+for _name, _what in _CONVERSIONS.items():
     setattr(KerasTensor, f"__{_name}__", _no_value(_what))
 for _name, _function in (("neg", "negative"), ("abs", "absolute"), ("invert", "logical_not")):
     setattr(KerasTensor, f"__{_name}__", _unary(_function))

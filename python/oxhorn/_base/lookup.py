@@ -36,7 +36,8 @@ def named(name, table):
 def interpret(identifier, table, kind):
     """None, an object, its name in `table`, a class or a serialized object -> None or the object.
 
-    Custom objects are also found by the name that they are registered under. Classes are instantiated without arguments. Raises ValueError if the result is not callable.
+    Custom objects are also found by the name that they are registered under. Classes are instantiated
+    without arguments. Raises ValueError if the result is not callable.
     """
     if identifier is None:
         return None

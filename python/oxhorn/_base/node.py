@@ -22,15 +22,18 @@ class SymbolicArguments:
         self.args, self.kwargs = tree.map_structure(lambda x: x, (args, kwargs))
         self._flat_arguments = tree.flatten((self.args, self.kwargs))
         self.keras_tensors = [x for x in self._flat_arguments if isinstance(x, KerasTensor)]
+        # The common case, which `fill_in` then need not search for tensors.
+        self._single_positional_tensor = None
+        if len(args) == 1 and not kwargs and isinstance(args[0], KerasTensor):
+            self._single_positional_tensor = args[0]
 
     def convert(self, conversion_fn):
         return tree.map_structure(conversion_fn, (self.args, self.kwargs))
 
     def fill_in(self, tensor_dict):
         """`(args, kwargs)` with the tensors replaced by `tensor_dict[id(tensor)]` (None where absent)."""
-        if len(self._flat_arguments) == 1 and self.args and self.args[0] is self._flat_arguments[0]:
-            if isinstance(self.args[0], KerasTensor):
-                return (tensor_dict.get(id(self.args[0])),), {}
+        if self._single_positional_tensor is not None:
+            return (tensor_dict[id(self._single_positional_tensor)],), {}
         return self.convert(lambda x: tensor_dict.get(id(x)) if isinstance(x, KerasTensor) else x)
 
 

@@ -79,10 +79,11 @@ def _class_name(function):
     return "".join(part.capitalize() for part in function.__name__.split("_"))
 
 
-def _make_class(function, tensors, class_name, spec, module):
+def _make_class(function, tensors, static, class_name, spec, module):
     call_parameters, constructor_parameters = [], []
+    names = (_TENSOR_PARAMETERS | set(tensors)) - set(static)
     for p in inspect.signature(function).parameters.values():
-        is_tensor = p.name in _TENSOR_PARAMETERS or p.name in tensors or p.kind is p.VAR_POSITIONAL
+        is_tensor = p.name in names or p.kind is p.VAR_POSITIONAL
         (call_parameters if is_tensor else constructor_parameters).append(p)
     keyword_only = inspect.Parameter.KEYWORD_ONLY
     # A default must not precede a parameter without one.
@@ -111,20 +112,22 @@ def _make_class(function, tensors, class_name, spec, module):
     return type(class_name or _class_name(function), (FunctionOperation,), members)
 
 
-def op(function=None, *, tensors=(), class_name=None, spec=None, module=None):
+def op(function=None, *, tensors=(), static=(), class_name=None, spec=None, module=None):
     """Makes a function an op.
 
     Args:
         tensors: names of further parameters that are given at the call and not to the class's constructor,
             beside x, x1, x2, xs, inputs, a, b and `*args`.
+        static: names among these that are given to the constructor nevertheless.
         class_name: of the operation class; default: the function's name in CamelCase.
         spec: `spec(*args, **kwargs)`, with the function's signature, returns the outputs as `KerasTensor`s.
             Default: the body runs on traced stand-ins.
         module: Keras's module of the class; default: from the function's module.
     """
     if function is None:
-        return functools.partial(op, tensors=tensors, class_name=class_name, spec=spec, module=module)
-    cls = _make_class(function, tensors, class_name, spec, module)
+        options = {"tensors": tensors, "static": static, "class_name": class_name}
+        return functools.partial(op, **options, spec=spec, module=module)
+    cls = _make_class(function, tensors, static, class_name, spec, module)
     OPERATION_CLASSES[cls._keras_module, cls.__name__] = cls
     signature = inspect.signature(function)
     call_names = {p.name for p in cls._call_parameters}

@@ -113,8 +113,8 @@ class Operation(KerasSaveable):
             return config
         reason = auto_config or "non-serializable argument values"
         raise NotImplementedError(
-            f"Object {type(self).__name__} was created by passing {reason} in `__init__()`, and therefore the "
-            "object must override `get_config()` in order to be serializable. Please implement "
+            f"Object {type(self).__name__} was created by passing {reason} in `__init__()`, and therefore "
+            "the object must override `get_config()` in order to be serializable. Please implement "
             f"`get_config()`.\n\nExample:{_HOW_TO_WRITE_A_CONFIG}"
         )
 

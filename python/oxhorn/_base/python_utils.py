@@ -1,5 +1,7 @@
 """Small helpers about Python objects."""
 
+import contextlib
+
 
 def default(method):
     """Marks a method of a base class that subclasses may override; see `is_default`."""
@@ -32,9 +34,7 @@ def pythonify_logs(logs):
         if isinstance(value, dict):
             result.update(pythonify_logs(value))
             continue
-        try:
+        with contextlib.suppress(TypeError, ValueError):
             value = float(value)
-        except (TypeError, ValueError):
-            pass
         result[key] = value
     return result

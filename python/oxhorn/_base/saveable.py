@@ -8,7 +8,7 @@ class KerasSaveable:
         raise NotImplementedError(f"{type(self).__name__} must say what kind of savable object it is.")
 
     def __reduce__(self):
-        """Pickles as a `.keras` archive held in memory."""
+        """Pickles, and so copies deeply, as a `.keras` archive held in memory."""
         import io
 
         from oxhorn.saving import saving_lib
@@ -16,11 +16,6 @@ class KerasSaveable:
         buffer = io.BytesIO()
         saving_lib._save_model_to_fileobj(self, buffer, "h5")
         return _unpickle, (buffer,)
-
-    def __deepcopy__(self, memo):
-        function, args = self.__reduce__()
-        copy = memo[id(self)] = function(*args)
-        return copy
 
 
 def _unpickle(buffer):

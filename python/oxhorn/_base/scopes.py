@@ -50,8 +50,8 @@ class StatelessScope(_GlobalScope):
             value = convert_to_tensor(value, dtype=variable.dtype)
             if variable.shape != value.shape:
                 raise ValueError(
-                    "Invalid variable value in StatelessScope: all values in argument `mapping` must be tensors "
-                    "with a shape that matches the corresponding variable shape. For variable "
+                    "Invalid variable value in StatelessScope: all values in argument `mapping` must be "
+                    "tensors with a shape that matches the corresponding variable shape. For variable "
                     f"{variable}, received invalid value {value} with shape {value.shape}."
                 )
             self.state_mapping[id(variable)] = value
@@ -153,7 +153,8 @@ class name_scope:
     def __enter__(self):
         stack = get_global_attribute("name_scope_stack", [], set_to_default=True)
         if self.deduplicate and stack and self.caller is not None:
-            if stack[-1].caller is self.caller and stack[-1].name == self.name:
+            top = stack[-1]
+            if top.caller is self.caller and top.name == self.name:
                 return self
         stack.append(self)
         self._pop_on_exit = True

@@ -142,7 +142,8 @@ def enable_unsafe_deserialization():
     """
     raise NotImplementedError(
         "Oxhorn never runs code stored in a model file, so there is no unsafe mode to enable. For a Lambda "
-        'layer, pass its function by the layer\'s name: `load_model(path, custom_objects={"name": function})`.'
+        "layer, pass its function by the layer's name: "
+        '`load_model(path, custom_objects={"name": function})`.'
     )
 
 
@@ -162,7 +163,8 @@ def _load():
             config = json.load(file)
     except (OSError, ValueError):
         config = {}
-    for key, setter in (("floatx", set_floatx), ("epsilon", set_epsilon), ("image_data_format", set_image_data_format)):
+    for setter in (set_floatx, set_epsilon, set_image_data_format):
+        key = setter.__name__.removeprefix("set_")
         if key in config:
             setter(config[key])
     for key in ("max_epochs", "max_steps_per_epoch"):

@@ -15,9 +15,7 @@ def compute_output_spec(fn, *args, **kwargs):
     `fn` runs inside a scratch trace; variables that it assigns keep their values. Raises what `fn` raises,
     and ValueError if the rank of an output depends on an unknown dimension.
     """
-    has_none = any(
-        isinstance(x, KerasTensor) and None in x.shape for x in tree.flatten((args, kwargs))
-    )
+    has_none = any(isinstance(x, KerasTensor) and None in x.shape for x in tree.flatten((args, kwargs)))
     first = _run(fn, args, kwargs, _STAND_INS[0])
     second = _run(fn, args, kwargs, _STAND_INS[1]) if has_none else first
 

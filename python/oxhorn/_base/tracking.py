@@ -1,11 +1,14 @@
 """Finds variables, layers and metrics among attribute values, also inside lists, dicts and sets."""
 
 import functools
+import types
 from collections import OrderedDict
 
 from oxhorn._base.global_state import get_global_attribute, set_global_attribute
 from oxhorn._base.python_utils import remove_by_id
 from oxhorn.tree import register_tree_node_class
+
+_NEVER_TRACKED = frozenset((bool, int, float, str, type(None), types.FunctionType))
 
 
 class DotNotTrackScope:
@@ -53,7 +56,7 @@ class Tracker:
 
     def track(self, attr):
         """`attr`, or the tracking container that is to stand in its place."""
-        if not is_tracking_enabled():
+        if type(attr) in _NEVER_TRACKED or not is_tracking_enabled():
             return attr
         for name, (is_kind, _) in self.config.items():
             if is_kind(attr):

@@ -19,7 +19,8 @@ def _check_choice(argument, value, choices):
     if value not in choices:
         expected = ", ".join(f"`{c!r}`" for c in choices)
         raise ValueError(
-            f"Invalid value for argument `{argument}`. Expected one of {expected}. Received: {argument}={value}"
+            f"Invalid value for argument `{argument}`. Expected one of {expected}. Received: "
+            f"{argument}={value}"
         )
     return "none" if value is None else value
 
@@ -28,7 +29,7 @@ class Variable:
     """A tensor that can be assigned to: weights, optimizer slots, metric totals, seeds.
 
     Args:
-        initializer: initial value, or a function of `(shape, dtype=)` that makes it, or an initializer's name.
+        initializer: initial value, a function of `(shape, dtype=)` that makes it, or an initializer's name.
         shape: tuple of ints; required with a function.
         dtype: defaults to that of the value, or `floatx()`.
         trainable: whether training may change it.
@@ -43,7 +44,6 @@ class Variable:
 
     _keras_module = "keras"
     __array_priority__ = 1500
-    __array_ufunc__ = None
 
     def __init__(
         self,
@@ -99,8 +99,8 @@ class Variable:
             if in_stateless_scope():
                 raise ValueError(
                     "You are attempting to create a variable while in a stateless scope. This is disallowed: "
-                    "all variables must exist before the layer or model is used. Create them in `__init__()` or "
-                    "in `build(self, input_shape)`, with `self.add_weight(shape=..., initializer=...)`."
+                    "all variables must exist before the layer or model is used. Create them in `__init__()` "
+                    "or in `build(self, input_shape)`, with `self.add_weight(shape=..., initializer=...)`."
                 )
             with _core.eager_scope():
                 value = convert_to_tensor(initializer, dtype=dtype)
@@ -111,9 +111,10 @@ class Variable:
     def _initialize(self):
         with _core.eager_scope():
             value = convert_to_tensor(self._initializer(self._shape, dtype=self._dtype), dtype=self._dtype)
-            if tuple(value.shape) != self._shape:
+            shape = tuple(value.shape)
+            if shape != self._shape:
                 raise ValueError(
-                    f"The initializer of variable '{self.path}' returned a value of shape {tuple(value.shape)}; "
+                    f"The initializer of variable '{self.path}' returned a value of shape {shape}; "
                     f"expected {self._shape}."
                 )
             self._slot = _core.Slot(value)
@@ -289,9 +290,7 @@ class Variable:
 
     def _scalar(self):
         if self.ndim > 0:
-            raise TypeError(
-                f"Only scalar arrays can be converted to Python scalars. Got: shape={self.shape}"
-            )
+            raise TypeError(f"Only scalar arrays can be converted to Python scalars. Got: shape={self.shape}")
         return self.value
 
     def __int__(self):
@@ -317,7 +316,8 @@ def _check_callable(attribute, value):
     if value is not None and not callable(value):
         raise ValueError(
             f"Invalid value for attribute `{attribute}`. Expected a callable (such as a "
-            f"`keras.{attribute}s.{attribute.capitalize()}` instance) or `None`. Received: {attribute}={value}"
+            f"`keras.{attribute}s.{attribute.capitalize()}` instance) or `None`. Received: "
+            f"{attribute}={value}"
         )
     return value
 

@@ -1,5 +1,10 @@
-"""What the two sets of texts, as sequences of word ranks, have in common."""
+"""What the two sets of texts, as sequences of word ranks, have in common.
 
+Texts are held as one array of all their words and one of their lengths: loops over words in Python would
+take seconds.
+"""
+
+import itertools
 import json
 
 import numpy as np
@@ -18,30 +23,34 @@ def shuffled(rng, x, y):
     return x[indices], y[indices]
 
 
-def mark_and_shift(sequences, start_char, index_from):
-    """Sequences with `start_char` before them and `index_from` added to their ranks."""
-    start = [] if start_char is None else [start_char]
-    shift = index_from or 0
-    return [start + [rank + shift for rank in sequence] for sequence in sequences]
+def join(texts, start_char, index_from):
+    """Words and lengths of lists of ranks, `index_from` being added, `start_char` put before each."""
+    lengths = np.fromiter(map(len, texts), dtype="int64", count=len(texts))
+    words = np.fromiter(itertools.chain.from_iterable(texts), dtype="int64", count=lengths.sum())
+    words += index_from or 0
+    if start_char is None:
+        return words, lengths
+    return np.insert(words, np.cumsum(lengths) - lengths, start_char), lengths + 1
 
 
-def remove_long(maxlen, sequences, labels):
-    """The sequences shorter than `maxlen`, and their labels."""
-    kept = [i for i, sequence in enumerate(sequences) if len(sequence) < maxlen]
-    return [sequences[i] for i in kept], np.asarray(labels)[kept]
+def remove_long(maxlen, words, lengths, labels):
+    """The texts shorter than `maxlen`, and their labels."""
+    kept = lengths < maxlen
+    return words[np.repeat(kept, lengths)], lengths[kept], labels[kept]
 
 
-def limit_words(sequences, num_words, skip_top, oov_char):
-    """Replaces ranks outside of `[skip_top, num_words)` by `oov_char`, or drops them if that is None."""
-    if not num_words:
-        num_words = max(max(sequence) for sequence in sequences)
-    if oov_char is None:
-        return [[rank for rank in sequence if skip_top <= rank < num_words] for sequence in sequences]
-    return [
-        [rank if skip_top <= rank < num_words else oov_char for rank in sequence] for sequence in sequences
-    ]
+def limit_words(words, lengths, num_words, skip_top, oov_char):
+    """Replaces words outside of `[skip_top, num_words)` by `oov_char`, or drops them if that is None."""
+    kept = (words >= skip_top) & (words < (num_words or words.max()))
+    if oov_char is not None:
+        return np.where(kept, words, oov_char), lengths
+    counts = np.concatenate([[0], np.cumsum(kept)])
+    ends = np.cumsum(lengths)
+    return words[kept], counts[ends] - counts[ends - lengths]
 
 
-def as_array(sequences):
-    """An array of lists."""
-    return np.fromiter(sequences, dtype=object, count=len(sequences))
+def as_lists(words, lengths):
+    """An array of lists of ints."""
+    words = words.tolist()
+    spans = zip(np.cumsum(lengths).tolist(), lengths.tolist())
+    return np.fromiter((words[end - n : end] for end, n in spans), dtype=object, count=len(lengths))

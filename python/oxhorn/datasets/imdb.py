@@ -49,18 +49,19 @@ def load_data(
     parts = []
     for part in ("train", "test"):
         x, y = _texts.shuffled(rng, arrays[f"x_{part}"], arrays[f"y_{part}"])
-        x = _texts.mark_and_shift(x, start_char, index_from)
+        words, lengths = _texts.join(x, start_char, index_from)
         if maxlen:
-            x, y = _texts.remove_long(maxlen, x, y)
-            if not x:
+            words, lengths, y = _texts.remove_long(maxlen, words, lengths, y)
+            if not len(y):
                 raise ValueError(
                     f"After filtering for sequences shorter than maxlen={maxlen}, no sequence was kept. "
                     "Increase maxlen."
                 )
-        parts.append((x, y))
-    (x_train, y_train), (x_test, y_test) = parts
-    x = _texts.as_array(_texts.limit_words(x_train + x_test, num_words, skip_top, oov_char))
-    return (x[: len(x_train)], y_train), (x[len(x_train) :], y_test)
+        parts.append((words, lengths, y))
+    words, lengths = (np.concatenate(arrays) for arrays in list(zip(*parts))[:2])
+    x = _texts.as_lists(*_texts.limit_words(words, lengths, num_words, skip_top, oov_char))
+    y_train, y_test = parts[0][2], parts[1][2]
+    return (x[: len(y_train)], y_train), (x[len(y_train) :], y_test)
 
 
 def get_word_index(path="imdb_word_index.json"):

@@ -9,8 +9,8 @@ _HASH = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
 _LABELS = """
     cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade reserves ship
     cotton carcass crude nat-gas cpi money-fx interest gnp meal-feed alum oilseed gold tin
-    strategic-metal livestock retail ipi iron-steel rubber heat jobs lei bop zinc orange pet-chem dlr gas silver
-    wpi hog lead
+    strategic-metal livestock retail ipi iron-steel rubber heat jobs lei bop zinc orange pet-chem dlr
+    gas silver wpi hog lead
 """
 _INDEX_HASH = "4d44cc38712099c9e383dc6e5f11a921"
 
@@ -43,10 +43,10 @@ def load_data(
     """
     arrays = load_arrays(locate(path, "reuters.npz", _HASH))
     x, y = _texts.shuffled(np.random.RandomState(seed), arrays["x"], arrays["y"])
-    x = _texts.mark_and_shift(x, start_char, index_from)
+    words, lengths = _texts.join(x, start_char, index_from)
     if maxlen:
-        x, y = _texts.remove_long(maxlen, x, y)
-    x = _texts.as_array(_texts.limit_words(x, num_words, skip_top, oov_char))
+        words, lengths, y = _texts.remove_long(maxlen, words, lengths, y)
+    x = _texts.as_lists(*_texts.limit_words(words, lengths, num_words, skip_top, oov_char))
     train = int(len(x) * (1 - test_split))
     return (x[:train], y[:train]), (x[train:], y[train:])
 

@@ -33,7 +33,8 @@ class DTypePolicy:
     def _parse_name(self, name):
         if not isinstance(name, str):
             raise TypeError(
-                f"'name' must be a string, such as 'mixed_float16'. Received: name={name} (of type {type(name)})"
+                f"'name' must be a string, such as 'mixed_float16'. Received: name={name} (of type "
+                f"{type(name)})"
             )
         if name in ("mixed_float16", "mixed_bfloat16"):
             return name.removeprefix("mixed_"), "float32"
@@ -89,7 +90,8 @@ class DTypePolicy:
         return cls(**config)
 
     def __repr__(self):
-        return f'<{DTypePolicy.__name__ if type(self) is FloatDTypePolicy else type(self).__name__} "{self._name}">'
+        kind = "DTypePolicy" if type(self) is FloatDTypePolicy else type(self).__name__
+        return f'<{kind} "{self._name}">'
 
     def __eq__(self, other):
         plain = (DTypePolicy, FloatDTypePolicy)

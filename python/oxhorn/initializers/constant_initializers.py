@@ -54,10 +54,6 @@ class Identity(Initializer):
             )
         return self.gain * ops.eye(*shape, dtype=standardize_dtype(dtype))
 
-    def get_config(self):
-        # Keras writes no gain, so only one that matters is written.
-        return {} if self.gain == 1.0 else {"gain": self.gain}
-
 
 class STFT(Initializer):
     """Convolution kernels that compute a short-time Fourier transform.

@@ -101,14 +101,14 @@ def shapes_for(target, shapes_dict, call_spec, class_name):
     for name in names:
         if not name.endswith("_shape"):
             raise ValueError(
-                f"{rule} For layer '{class_name}', Received `{method}()` argument `{name}`, which does not end "
-                "in `_shape`."
+                f"{rule} For layer '{class_name}', Received `{method}()` argument `{name}`, which does not "
+                "end in `_shape`."
             )
         argument = name.removesuffix("_shape")
         if argument not in call_spec.arguments_dict:
             raise ValueError(
-                f"{rule} For layer '{class_name}', received `{method}()` argument `{name}`, but `call()` does "
-                f"not have argument `{argument}`."
+                f"{rule} For layer '{class_name}', received `{method}()` argument `{name}`, but `call()` "
+                f"does not have argument `{argument}`."
             )
     return {name: shapes_dict[name] for name in names if name in shapes_dict}
 

@@ -45,8 +45,8 @@ class LoraWeight:
         name = self._lora_target
         if getattr(self, f"{name}_constraint", None):
             raise ValueError(
-                f"Lora is incompatible with {name} constraints. In order to enable lora on this layer, remove "
-                f"the `{name}_constraint` argument."
+                f"Lora is incompatible with {name.rstrip('s')} constraints. In order to enable lora on this "
+                f"layer, remove the `{name}_constraint` argument."
             )
         if not self.built:
             raise ValueError("Cannot enable lora on a layer that isn't yet built.")

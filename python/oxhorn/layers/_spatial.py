@@ -1,6 +1,6 @@
 """Shapes of images and sequences: where their spatial axes lie and what a sliding window leaves of them."""
 
-from oxhorn._base.argument_validation import spread
+from oxhorn.ops.nn.convolution import spread
 
 
 def channel_axis(data_format):
@@ -60,17 +60,24 @@ def window_output_shape(input_shape, window, strides, padding, data_format, dila
 
 
 def transposed_window_output_shape(
-    input_shape, window, filters, strides, padding, output_padding, data_format, dilation=1
+    input_shape,
+    kernel_size,
+    filters,
+    strides,
+    padding,
+    output_padding=None,
+    data_format="channels_last",
+    dilation_rate=1,
 ):
     """Shape that a transposed convolution produces; unknown sizes stay `None`."""
-    rank = len(window)
+    rank = len(kernel_size)
     sizes = []
     for size, width, stride, extra, step in zip(
         spatial_sizes(input_shape, data_format),
-        window,
+        kernel_size,
         spread(strides, rank),
-        spread(output_padding, rank),
-        spread(dilation, rank),
+        (None,) * rank if output_padding is None else spread(output_padding, rank),
+        spread(dilation_rate, rank),
     ):
         if size is not None:
             reach = step * (width - 1) + 1

@@ -263,8 +263,8 @@ class LayerState:
         """The number of scalars in the weights. Raises ValueError before the layer is built."""
         if not self.built:
             raise ValueError(
-                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You can "
-                "build it manually via: `layer.build(input_shape)`."
+                f"You tried to call `count_params` on layer '{self.name}', but the layer isn't built. You "
+                "can build it manually via: `layer.build(input_shape)`."
             )
         return sum(math.prod(v.shape) for v in self.weights)
 
@@ -355,12 +355,12 @@ class LayerState:
                 f"Layer '{self.name}' was never built and thus it doesn't have any variables. However the "
                 f"weights file lists {received} variables for this layer.\n"
                 "In most cases, this error indicates that either:\n\n"
-                "1. The layer is owned by a parent layer whose `build()` method does not build it: a `build()` "
-                "method must create all state, including that of sub-layers.\n\n"
+                "1. The layer is owned by a parent layer whose `build()` method does not build it: a "
+                "`build()` method must create all state, including that of sub-layers.\n\n"
                 "2. The layer needs a `build_from_config(self, config)` method, which creates its variables "
                 "when it is loaded, and perhaps a `get_build_config(self)` method, which says how."
             )
         raise ValueError(
-            f"Layer '{self.name}' expected {len(expected)} variables, but received {received} variables during "
-            f"loading. Expected: {[v.name for v in expected]}"
+            f"Layer '{self.name}' expected {len(expected)} variables, but received {received} variables "
+            f"during loading. Expected: {[v.name for v in expected]}"
         )

@@ -82,11 +82,13 @@ def assert_input_compatibility(input_spec, inputs, layer_name):
         if len(names) == len(specs) and all(names):
             example = ", ".join(f"'{n}': ..." for n in names)
             raise ValueError(
-                f'Layer "{layer_name}" expects {len(specs)} named input(s) with keys {names}, but it received '
+                f'Layer "{layer_name}" expects {len(specs)} named input(s) with keys {names}, but it '
+                "received "
                 f"{len(inputs)} input tensors. Pass inputs as a dict, e.g. `layer({{{example}}})`."
             )
         raise ValueError(
-            f'Layer "{layer_name}" expects {len(specs)} input(s), but it received {len(inputs)} input tensors. '
+            f'Layer "{layer_name}" expects {len(specs)} input(s), but it received {len(inputs)} input '
+            "tensors. "
             f"Inputs received: {inputs}"
         )
     for index, (x, spec) in enumerate(zip(inputs, specs)):

@@ -199,14 +199,14 @@ class Layer(LayerState, Operation):
                 if call_spec.eager:
                     return  # the call itself will build them
                 warnings.warn(
-                    f"Layer '{self.name}' looks like it has unbuilt state, but Keras is not able to trace the "
-                    "layer `call()` in order to build it automatically. Possible causes:\n"
+                    f"Layer '{self.name}' looks like it has unbuilt state, but Keras is not able to trace "
+                    "the layer `call()` in order to build it automatically. Possible causes:\n"
                     "1. The `call()` method of your layer may be crashing. Try to `__call__()` the layer "
                     "eagerly on some test input first to see if it works. "
                     "E.g. `x = np.random.random((3, 4)); y = layer(x)`\n"
                     "2. If the `call()` method is correct, then you may need to implement the "
-                    "`def build(self, input_shape)` method on your layer. It should create all variables used "
-                    "by the layer (e.g. by calling `layer.build()` on all its children layers).\n"
+                    "`def build(self, input_shape)` method on your layer. It should create all variables "
+                    "used by the layer (e.g. by calling `layer.build()` on all its children layers).\n"
                     f"Exception encountered: ''{error}''",
                     stacklevel=4,
                 )
@@ -215,7 +215,8 @@ class Layer(LayerState, Operation):
     def _build_by_run(self, **shapes):
         """Builds by running `call()` on symbolic tensors; whether that worked."""
         try:
-            compute_output_spec(self.call, **{k: tree.map_shape_structure(KerasTensor, s) for k, s in shapes.items()})
+            inputs = {k: tree.map_shape_structure(KerasTensor, shape) for k, shape in shapes.items()}
+            compute_output_spec(self.call, **inputs)
         except Exception:
             return False
         return True
@@ -392,7 +393,7 @@ class Layer(LayerState, Operation):
             kwargs[name] = value
 
     def _fill_in_masks(self, call_spec, kwargs):
-        """Gives mask arguments that the caller left out the masks of the tensors; returns the first's mask."""
+        """Fills in mask arguments that the caller left out; returns the first input's mask."""
         tensors = call_spec.tensor_arguments_dict
         for name, value in tensors.items():
             argument = "mask" if len(tensors) == 1 else f"{name}_mask"
@@ -501,8 +502,9 @@ class Layer(LayerState, Operation):
                 shape = tuple(shape)
             except TypeError:
                 raise ValueError(
-                    f"Method `compute_output_shape()` of layer {type(self).__name__} is returning a type that "
-                    f"cannot be interpreted as a shape. It should return a shape tuple. Received: {shape}"
+                    f"Method `compute_output_shape()` of layer {type(self).__name__} is returning a type "
+                    "that cannot be interpreted as a shape. It should return a shape tuple. Received: "
+                    f"{shape}"
                 ) from None
         if shape and is_shape_tuple(shape):
             return KerasTensor(shape, dtype=self.compute_dtype)
@@ -545,8 +547,8 @@ class Layer(LayerState, Operation):
 
     def add_metric(self, *args, **kwargs):
         raise NotImplementedError(
-            "Layer `add_metric()` method is deprecated. Add your metric in `Model.compile(metrics=[...])`, or "
-            "create metric trackers in init() or build() when subclassing the layer or model, then call "
+            "Layer `add_metric()` method is deprecated. Add your metric in `Model.compile(metrics=[...])`, "
+            "or create metric trackers in init() or build() when subclassing the layer or model, then call "
             "`metric.update_state()` whenever necessary."
         )
 

@@ -41,9 +41,8 @@ class LossFunctionWrapper(Loss):
 class _FunctionLoss(LossFunctionWrapper):
     """A loss with a class of its own: the arguments of the function are attributes and configuration."""
 
-    # Arguments that Keras leaves out of the configuration: only written where they are not the default,
-    # so that configurations are Keras's and yet nothing is lost.
-    _written_unless = {}
+    # Arguments that Keras leaves out of the configuration.
+    _unwritten = ()
 
     def __init__(self, fn, reduction, name, dtype, **kwargs):
         super().__init__(fn, reduction=reduction, name=name, dtype=dtype, **kwargs)
@@ -51,12 +50,8 @@ class _FunctionLoss(LossFunctionWrapper):
             setattr(self, key, value)
 
     def get_config(self):
-        config = Loss.get_config(self)
-        for key in self._fn_kwargs:
-            value = getattr(self, key)
-            if key not in self._written_unless or self._written_unless[key] != value:
-                config[key] = value
-        return config
+        own = {key: getattr(self, key) for key in self._fn_kwargs if key not in self._unwritten}
+        return {**Loss.get_config(self), **own}
 
 
 class MeanSquaredError(_FunctionLoss):
@@ -90,7 +85,7 @@ class MeanSquaredLogarithmicError(_FunctionLoss):
 class CosineSimilarity(_FunctionLoss):
     """See `cosine_similarity`."""
 
-    _written_unless = {"axis": -1}
+    _unwritten = ("axis",)
 
     def __init__(self, axis=-1, reduction="sum_over_batch_size", name="cosine_similarity", dtype=None):
         super().__init__(functions.cosine_similarity, reduction, name, dtype, axis=axis)
@@ -99,7 +94,7 @@ class CosineSimilarity(_FunctionLoss):
 class Huber(_FunctionLoss):
     """See `huber`."""
 
-    _written_unless = {"delta": 1.0}
+    _unwritten = ("delta",)
 
     def __init__(self, delta=1.0, reduction="sum_over_batch_size", name="huber_loss", dtype=None):
         super().__init__(functions.huber, reduction, name, dtype, delta=delta)
@@ -252,7 +247,7 @@ class CategoricalFocalCrossentropy(_FunctionLoss):
 class SparseCategoricalCrossentropy(_FunctionLoss):
     """See `sparse_categorical_crossentropy`."""
 
-    _written_unless = {"axis": -1}
+    _unwritten = ("axis",)
 
     def __init__(
         self,

@@ -105,7 +105,7 @@ class TopKCategoricalAccuracy(_Accuracy):
 class SparseTopKCategoricalAccuracy(_Accuracy):
     """Share of samples whose integer label is among the `k` largest predictions."""
 
-    _written_unless = {"from_sorted_ids": False}
+    _written_if_true = ("from_sorted_ids",)
 
     def __init__(self, k=5, name="sparse_top_k_categorical_accuracy", dtype=None, from_sorted_ids=False):
         super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)

@@ -21,22 +21,21 @@ class FBetaScore(Metric):
 
     def __init__(self, average=None, beta=1.0, threshold=None, name="fbeta_score", dtype=None):
         super().__init__(name=name, dtype=dtype)
-        choices = (None, "micro", "macro", "weighted")
-        if average not in choices:
+        if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
-                f"Invalid `average` argument value. Expected one of: {choices}. Received: average={average}"
+                "Invalid `average` argument value. Expected one of: {None, 'micro', 'macro', 'weighted'}. "
+                f"Received: average={average}"
             )
-        if not isinstance(beta, float) or beta <= 0.0:
-            raise ValueError(
-                "Invalid `beta` argument value. It should be a Python float. It should be > 0. "
-                f"Received: beta={beta} of type '{type(beta)}'"
-            )
-        if threshold is not None and (not isinstance(threshold, float) or not 0.0 < threshold <= 1.0):
-            raise ValueError(
-                "Invalid `threshold` argument value. It should be a Python float. "
-                "It should verify 0 < threshold <= 1. "
-                f"Received: threshold={threshold} of type '{type(threshold)}'"
-            )
+        _check_float("beta", beta)
+        if beta <= 0.0:
+            raise ValueError(f"Invalid `beta` argument value. It should be > 0. Received: beta={beta}")
+        if threshold is not None:
+            _check_float("threshold", threshold)
+            if not 0.0 < threshold <= 1.0:
+                raise ValueError(
+                    "Invalid `threshold` argument value. It should verify 0 < threshold <= 1. "
+                    f"Received: threshold={threshold}"
+                )
         self.average = average
         self.beta = beta
         self.threshold = threshold
@@ -92,6 +91,14 @@ class FBetaScore(Metric):
             "beta": self.beta,
             "threshold": self.threshold,
         }
+
+
+def _check_float(name, value):
+    if not isinstance(value, float):
+        raise ValueError(
+            f"Invalid `{name}` argument value. It should be a Python float. "
+            f"Received: {name}={value} of type '{type(value)}'"
+        )
 
 
 class F1Score(FBetaScore):

@@ -105,8 +105,9 @@ class MeanMetricWrapper(Mean):
 class FunctionMetric(MeanMetricWrapper):
     """A mean with a class of its own: the arguments of the function are attributes and configuration."""
 
-    # Arguments that Keras writes only where they are not the default, or never.
-    _written_unless = {}
+    # Arguments that Keras leaves out of the configuration, and those that it leaves out if they are false.
+    _unwritten = ()
+    _written_if_true = ()
 
     def __init__(self, fn, name, dtype, **kwargs):
         super().__init__(fn, name=name, dtype=dtype, **kwargs)
@@ -117,6 +118,6 @@ class FunctionMetric(MeanMetricWrapper):
         config = Metric.get_config(self)
         for key in self._fn_kwargs:
             value = getattr(self, key)
-            if key not in self._written_unless or self._written_unless[key] != value:
+            if key not in self._unwritten and (value or key not in self._written_if_true):
                 config[key] = value
         return config

@@ -33,7 +33,7 @@ class CosineSimilarity(FunctionMetric):
     """Mean cosine of the angle between targets and predictions: 1 where they agree."""
 
     _direction = "up"
-    _written_unless = {"axis": -1}
+    _unwritten = ("axis",)
 
     def __init__(self, name="cosine_similarity", dtype=None, axis=-1):
         super().__init__(cosine_similarity, name, dtype, axis=axis)
@@ -122,9 +122,9 @@ class R2Score(Metric):
 
 def check_2d(metric, y_true_shape, y_pred_shape):
     """ValueError unless both shapes are `(batch, outputs)` with a known number of outputs."""
-    shapes = (y_true_shape, y_pred_shape)
-    if any(len(shape) != 2 or shape[-1] is None for shape in shapes):
-        raise ValueError(
-            f"{metric} expects 2D inputs with shape (batch_size, output_dim), with output_dim fully defined. "
-            f"Received input shapes: y_pred.shape={y_pred_shape} and y_true.shape={y_true_shape}."
-        )
+    received = f"Received input shapes: y_pred.shape={y_pred_shape} and y_true.shape={y_true_shape}."
+    expected = f"{metric} expects 2D inputs with shape (batch_size, output_dim)"
+    if len(y_pred_shape) != 2 or len(y_true_shape) != 2:
+        raise ValueError(f"{expected}. {received}")
+    if None in (y_pred_shape[-1], y_true_shape[-1]):
+        raise ValueError(f"{expected}, with output_dim fully defined (not None). {received}")

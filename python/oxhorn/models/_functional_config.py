@@ -68,7 +68,7 @@ class _NotYet(Exception):
 
 
 def functional_from_config(cls, config, custom_objects=None):
-    """A model of class `cls` from such a dict. Raises ValueError for a graph with loops or missing layers."""
+    """A model of class `cls` from such a dict. Raises ValueError for loops or missing layers."""
     from oxhorn.models.functional import Functional
 
     config = dict(config)
@@ -81,14 +81,13 @@ def functional_from_config(cls, config, custom_objects=None):
         layer = deserialize_keras_object(layer_config, custom_objects=custom_objects)
         if not isinstance(layer, Operation):
             raise ValueError(
-                "Unexpected object from deserialization, expected a layer or operation, got a "
-                f"{type(layer)}"
+                f"Unexpected object from deserialization, expected a layer or operation, got a {type(layer)}"
             )
         layers[layer_config["name"]] = layer
         if layer_config["inbound_nodes"]:
             waiting[layer_config["name"]] = list(layer_config["inbound_nodes"])
 
-    # A layer's calls are made in order, as soon as their inputs exist (layers may be shared at several depths).
+    # A layer's calls are made in order, as soon as their inputs exist: it may be shared at several depths.
     while waiting:
         progress = False
         for layer_name in list(waiting):
@@ -105,8 +104,8 @@ def functional_from_config(cls, config, custom_objects=None):
                 del waiting[layer_name]
         if not progress:
             raise ValueError(
-                "Invalid Functional model configuration. The graph of the Functional model either has loops or "
-                f"disconnected nodes. The following nodes failed to be resolved: {waiting}"
+                "Invalid Functional model configuration. The graph of the Functional model either has loops "
+                f"or disconnected nodes. The following nodes failed to be resolved: {waiting}"
             )
 
     def find(place):
@@ -128,7 +127,7 @@ def functional_from_config(cls, config, custom_objects=None):
 
 def _layer_named(name, layers):
     if name not in layers:
-        raise ValueError(f"Invalid Functional model configuration. Missing layer: {name}")
+        raise ValueError(f"Invalid Functional model configuration. Missing node: {name}")
     return layers[name]
 
 

@@ -3,7 +3,7 @@
 from oxhorn import tree
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.node import Node
-from oxhorn.layers.core.input_layer import Input, InputLayer
+from oxhorn.layers.core.input_layer import Input
 from oxhorn.models.function import node_of, sort_nodes
 
 
@@ -30,14 +30,15 @@ def clone_graph_nodes(inputs, outputs):
 
     nodes, _ = sort_nodes(inputs, outputs)
     new_inputs = tree.map_structure(new_input, inputs)
+    for node in nodes:
+        if node.is_input:
+            copies.update((id(x), x) for x in node.outputs)
     for x in tree.flatten(outputs):
         # An output that is also an input is the new input itself.
         if id(x) not in copies:
             copy(x)._keras_history = x._keras_history
     for node in nodes:
-        operation = node.operation
-        if isinstance(operation, InputLayer):
-            continue
-        args, kwargs = tree.map_structure(copy, (node.arguments.args, node.arguments.kwargs))
-        Node(operation, args, kwargs, tree.map_structure(copy, node.output_tensors))
+        if not node.is_input:
+            args, kwargs = tree.map_structure(copy, (node.arguments.args, node.arguments.kwargs))
+            Node(node.operation, args, kwargs, tree.map_structure(copy, node.output_tensors))
     return new_inputs, tree.map_structure(copy, outputs)

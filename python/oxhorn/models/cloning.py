@@ -5,7 +5,7 @@ from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn.layers.core.input_layer import Input, InputLayer
 from oxhorn.models.functional import Functional, has_functional_constructor
 from oxhorn.models.sequential import Sequential
-from oxhorn.saving.serialization_lib import deserialize_keras_object, serialize_keras_object
+from oxhorn.saving.serialization_lib import SafeModeScope, deserialize_keras_object, serialize_keras_object
 
 
 def clone_model(
@@ -33,8 +33,8 @@ def clone_model(
         if call_function is not None:
             raise ValueError(
                 "`call_function` argument is not supported with Sequential models. In a Sequential model, "
-                "layers aren't called at model-construction time (they're merely listed). Use `call_function` "
-                f"with Functional models only. Received model of type '{kind}', with "
+                "layers aren't called at model-construction time (they're merely listed). Use "
+                f"`call_function` with Functional models only. Received model of type '{kind}', with "
                 f"call_function={call_function}"
             )
         clone = _Cloner(clone_function, None, recursive, cache)
@@ -62,7 +62,8 @@ def _copy_compilation(model, copy):
 
 
 def _clone_layer(layer):
-    return type(layer).from_config(layer.get_config())
+    with SafeModeScope(False):  # the config comes from the layer itself
+        return type(layer).from_config(layer.get_config())
 
 
 class _Cloner:

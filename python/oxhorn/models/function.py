@@ -121,8 +121,10 @@ class Function(Operation):
 
 def node_of(tensor):
     """The node that made a symbolic tensor, or None."""
-    history = tensor._keras_history
-    return history.operation._inbound_nodes[history.node_index] if history.operation else None
+    history = getattr(tensor, "_keras_history", None)
+    if history is None or history.operation is None:
+        return None
+    return history.operation._inbound_nodes[history.node_index]
 
 
 def map_graph(inputs, outputs):
@@ -207,7 +209,8 @@ def sort_nodes(inputs, outputs):
                 finished.add(node)  # what made a declared input lies outside
                 return
             if node in in_progress:
-                raise ValueError(f"Tensor {tensor} from operation '{node.operation.name}' is part of a cycle.")
+                name = node.operation.name
+                raise ValueError(f"Tensor {tensor} from operation '{name}' is part of a cycle.")
             traversal.setdefault(node.operation, len(traversal))
             in_progress.add(node)
             stack.append((node, iter(node.input_tensors)))  # noqa: B023

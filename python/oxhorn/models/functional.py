@@ -151,7 +151,8 @@ class Functional(Function, Model):
         layer = _input_layer(tensor)
         if layer is not None and not layer.optional:
             raise ValueError(
-                f"The input '{tensor.name}' is not optional, but None was passed. Please provide a valid tensor."
+                f"The input '{tensor.name}' is not optional, but None was passed. Please provide a valid "
+                "tensor."
             )
 
     def _standardize_inputs(self, inputs):
@@ -262,7 +263,7 @@ def _spec_of(tensor, name=None):
 
 
 def has_functional_constructor(cls):
-    """Whether `cls(inputs, outputs, name=...)` works: the constructor is `Functional`'s, or takes anything."""
+    """Whether `cls(inputs, outputs, name=...)` works: its constructor is `Functional`'s or takes anything."""
     spec = inspect.getfullargspec(cls.__init__)
     functional = inspect.getfullargspec(Functional.__init__)
     return spec.args[1:] == functional.args[1:] or (spec.varargs is not None and spec.varkw is not None)

@@ -1,6 +1,5 @@
 """`Model`: a layer that can be trained, evaluated, and saved."""
 
-import inspect
 import json
 import warnings
 
@@ -11,7 +10,7 @@ from oxhorn.layers.layer import Layer
 
 def _is_functional_call(args, kwargs):
     """Whether a constructor was called with inputs and outputs."""
-    return len(args) == 2 or (len(args) == 1 and "outputs" in kwargs) or ("inputs" in kwargs and "outputs" in kwargs)
+    return len(args) == 2 or ("outputs" in kwargs and (len(args) == 1 or "inputs" in kwargs))
 
 
 def _inject_functional(cls):
@@ -30,8 +29,8 @@ def _inject_functional(cls):
 class Model(Trainer, Layer):
     """Layers with a training loop around them.
 
-    `Model(inputs, outputs)` makes a `Functional` model of the graph between symbolic tensors. A subclass makes
-    its layers in `__init__()` and calls them in `call()`.
+    `Model(inputs, outputs)` makes a `Functional` model of the graph between symbolic tensors. A subclass
+    makes its layers in `__init__()` and calls them in `call()`.
     """
 
     _keras_module = "keras"
@@ -76,7 +75,8 @@ class Model(Trainer, Layer):
         if index is not None:
             if index >= len(self.layers):
                 raise ValueError(
-                    f"Was asked to retrieve layer at index {index} but model only has {len(self.layers)} layers."
+                    f"Was asked to retrieve layer at index {index} but model only has {len(self.layers)} "
+                    "layers."
                 )
             return self.layers[index]
         if name is None:
@@ -148,26 +148,27 @@ class Model(Trainer, Layer):
         if not config:
             return
         positional = "input_shape" in config
-        shapes = config.get("input_shape") if positional else config.get("shapes_dict")
-        built = False
+        shapes = config if positional else config.get("shapes_dict")
+        built, reason = False, ""
         if is_default(self.build):
-            names = [self.call_signature_parameters[0]] if positional else [k.removesuffix("_shape") for k in shapes]
-            built = self._build_by_run(**dict(zip(names, [shapes] if positional else shapes.values())))
+            names = [k.removesuffix("_shape") for k in shapes]
+            if positional:
+                names = self.call_signature_parameters
+            built = self._build_by_run(**dict(zip(names, shapes.values())))
         else:
             try:
-                self.build(shapes) if positional else self.build(**shapes)
+                self.build(*shapes.values()) if positional else self.build(**shapes)
                 built = True
             except Exception as error:
                 reason = f" The error was: {error}"
-        self._build_shapes_dict = config if positional else shapes
+        self._build_shapes_dict = shapes
         if not built:
-            reason = "" if is_default(self.build) else reason
             warnings.warn(
                 f"Model '{self.name}' had a build config, but the model cannot be built automatically in "
-                "`build_from_config(config)`. You should implement `def build_from_config(self, config)`, and you "
-                "might also want to implement the method that generates the config at saving time, "
-                "`def get_build_config(self)`. The method `build_from_config()` is meant to create the state of "
-                f"the model (i.e. its variables) upon deserialization.{reason}",
+                "`build_from_config(config)`. You should implement `def build_from_config(self, config)`, "
+                "and you might also want to implement the method that generates the config at saving time, "
+                "`def get_build_config(self)`. The method `build_from_config()` is meant to create the state "
+                f"of the model (i.e. its variables) upon deserialization.{reason}",
                 stacklevel=2,
             )
 
@@ -176,15 +177,15 @@ class Model(Trainer, Layer):
         from oxhorn.models._functional_config import functional_from_config
         from oxhorn.models.functional import Functional, has_functional_constructor
 
-        if all(k in config for k in ("name", "layers", "input_layers", "output_layers")):
-            if cls in (Functional, Model) or has_functional_constructor(cls):
-                return functional_from_config(cls, config, custom_objects=custom_objects)
+        is_graph = all(k in config for k in ("name", "layers", "input_layers", "output_layers"))
+        if is_graph and (cls in (Functional, Model) or has_functional_constructor(cls)):
+            return functional_from_config(cls, config, custom_objects=custom_objects)
         try:
             return cls(**config)
         except TypeError as error:
             raise TypeError(
-                "Unable to revive model from config. When overriding the `get_config()` method, make sure that "
-                "the returned config contains all items used as arguments in the constructor to "
+                "Unable to revive model from config. When overriding the `get_config()` method, make sure "
+                "that the returned config contains all items used as arguments in the constructor to "
                 f"{cls}, which is the default behavior. You can override this default behavior by defining a "
                 "`from_config(cls, config)` class method to specify how to create an instance of "
                 f"{cls.__name__} from its config.\n\nReceived config={config}\n\n"
@@ -233,9 +234,9 @@ def _nest(variables, value_format):
     for v in variables:
         if v.path in seen:
             raise ValueError(
-                f"The following variable path is found twice in the model: '{v.path}'. `get_state_tree()` can "
-                "only be called when all variable paths are unique. Make sure to give unique names to your "
-                "layers (and other objects)."
+                f"The following variable path is found twice in the model: '{v.path}'. `get_state_tree()` "
+                "can only be called when all variable paths are unique. Make sure to give unique names to "
+                "your layers (and other objects)."
             )
         seen.add(v.path)
         *parents, name = v.path.split("/")

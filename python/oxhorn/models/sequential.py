@@ -37,7 +37,7 @@ class Sequential(Model):
             self._maybe_rebuild()
 
     def add(self, layer, rebuild=True):
-        """Puts a layer on top of the stack. Raises ValueError for what is not a layer, or a second of its name."""
+        """Puts a layer on top of the stack. Raises ValueError for other objects, and a name already taken."""
         if not self._layers:
             if getattr(layer, "_input_shape_arg", None) is not None:
                 self.add(InputLayer(shape=layer._input_shape_arg))
@@ -141,13 +141,14 @@ class Sequential(Model):
     @property
     def layers(self):
         """The layers, without the one that stands for the input."""
-        return self._layers[1:] if self._layers and isinstance(self._layers[0], InputLayer) else self._layers[:]
+        has_input = self._layers and isinstance(self._layers[0], InputLayer)
+        return self._layers[1:] if has_input else self._layers[:]
 
     @layers.setter
     def layers(self, _):
         raise AttributeError(
-            "`Sequential.layers` attribute is reserved and should not be used. Use `add()` and `pop()` to change "
-            "the layers in this model."
+            "`Sequential.layers` attribute is reserved and should not be used. Use `add()` and `pop()` to "
+            "change the layers in this model."
         )
 
     def compute_output_spec(self, inputs, training=None, mask=None, **kwargs):
@@ -204,11 +205,13 @@ class Sequential(Model):
     def from_config(cls, config, custom_objects=None):
         if "name" not in config:
             raise ValueError(
-                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys. "
-                f"Received: config={config}"
+                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' "
+                f"keys. Received: config={config}"
             )
         model = cls(name=config["name"])
         for layer in config["layers"]:
+            if not isinstance(layer, dict) or "config" not in layer:
+                raise ValueError(f"Expected a dictionary containing a 'config' key. Received: {layer}")
             model.add(deserialize_keras_object(layer, custom_objects=custom_objects))
         shape = config.get("build_input_shape")
         if not model._functional and shape and isinstance(shape, (tuple, list)):
@@ -232,6 +235,6 @@ def _check_signature(layer):
         )
     if len(required) > 1:
         raise ValueError(
-            "Layers added to a Sequential model can only have a single required positional argument, the input "
-            f"tensor. Layer {name} has multiple required positional arguments: {required}"
+            "Layers added to a Sequential model can only have a single required positional argument, the "
+            f"input tensor. Layer {name} has multiple required positional arguments: {required}"
         )

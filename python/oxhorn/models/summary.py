@@ -1,5 +1,6 @@
 """`model.summary()`."""
 
+import itertools
 import math
 import re
 import shutil
@@ -97,12 +98,10 @@ def _layer_range(layers, bounds):
     if bounds is None:
         return 0, len(layers)
     if len(bounds) != 2 or not all(isinstance(b, str) for b in bounds):
-        raise ValueError(f"layer_range must be a list or tuple of 2 strings. Received: layer_range = {bounds}")
+        raise ValueError(f"layer_range must be a list or tuple of 2 strings. Received: {bounds}")
     first, last = ([i for i, x in enumerate(layers) if re.match(b, x.name)] for b in bounds)
     if not first or not last:
-        raise ValueError(
-            f"Passed layer_names do not match the layer names in the model. Received: {bounds}"
-        )
+        raise ValueError(f"Passed layer_names do not match the layer names in the model. Received: {bounds}")
     if min(first) > max(last):
         return min(last), max(first) + 1
     return min(first), max(last) + 1
@@ -138,7 +137,7 @@ def print_summary(
         alignments.append("center")
     line_length = line_length or min(default_length, shutil.get_terminal_size().columns - 4)
     edges = [0, *(int(p * line_length) for p in positions)]
-    widths = [b - a for a, b in zip(edges, edges[1:])]
+    widths = [b - a for a, b in itertools.pairwise(edges)]
     if min(widths) < 4:
         raise ValueError("Insufficient console width to print summary.")
 

@@ -70,7 +70,11 @@ def fill_equal_but(axis_name):
         rank = len(xs[0].shape)
         if axis is not None or axis_name is None:
             skipped = None if axis is None else axis % max(rank, 1)
-            groups = [[(i, a) for i, x in enumerate(xs) if len(x.shape) == rank] for a in range(rank) if a != skipped]
+            groups = [
+                [(i, a) for i, x in enumerate(xs) if len(x.shape) == rank]
+                for a in range(rank)
+                if a != skipped
+            ]
             xs = unify(xs, groups)
         arguments[name] = xs
 

@@ -7,19 +7,16 @@ from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.op import op
 
 
-def _parse(side):
-    """"b (h c) 1" -> [["b"], ["h", "c"], []]."""
+def _parse(side, rest):
+    """"b (h c) ... 1" -> [["b"], ["h", "c"], ["...0"], ["...1"], []], for `rest` = ["...0", "...1"]."""
     groups = []
     for token in re.findall(r"\([^()]*\)|\S+", side):
         names = token[1:-1].split() if token.startswith("(") else [token]
         if any(not (n.isidentifier() or n in ("1", "...")) for n in names):
             raise ValueError(f"Invalid part of a pattern: {token!r}")
-        groups.append([n for n in names if n != "1"])
+        names = [e for n in names for e in (rest if n == "..." else [] if n == "1" else [n])]
+        groups.extend([[e] for e in names] if token == "..." else [names])
     return groups
-
-
-def _without_ellipsis(groups, names):
-    return [[e] for e in names] if groups == ["..."] else [groups]
 
 
 @op(tensors=("tensor", "pattern", "axes_lengths"), class_name="Rearrange")
@@ -27,9 +24,9 @@ def _rearrange(tensor, pattern, axes_lengths):
     x = convert_to_tensor(tensor)
     if pattern.count("->") != 1:
         raise ValueError(f"A pattern has two sides, e.g. 'b h w c -> b (h w) c'. Received: {pattern}")
-    left, right = map(_parse, pattern.split("->"))
-    rest = [f"...{i}" for i in range(x.ndim - len(left) + 1)] if ["..."] in left else []
-    left, right = ([g for group in side for g in _without_ellipsis(group, rest)] for side in (left, right))
+    left, right = pattern.split("->")
+    rest = [f"...{i}" for i in range(x.ndim - len(_parse(left, [])))] if "..." in left else []
+    left, right = _parse(left, rest), _parse(right, rest)
     if len(left) != x.ndim:
         raise ValueError(f"The pattern {pattern!r} has {len(left)} axes, the tensor {x.ndim}: {x.shape}")
     sizes = dict(axes_lengths)

@@ -63,7 +63,9 @@ def cholesky_inverse(x, upper=False):
     x = _matrices(x)
     identity = _core.broadcast_to(_identity(x.shape[-1], x.dtype), x.shape)
     (inverse,) = _run("triangular_solve", x, identity, lower=not upper)
-    return _core.matmul(inverse, inverse, False, True) if upper else _core.matmul(inverse, inverse, True, False)
+    return (
+        _core.matmul(inverse, inverse, False, True) if upper else _core.matmul(inverse, inverse, True, False)
+    )
 
 
 def _identity(n, dtype):
@@ -182,7 +184,9 @@ def lstsq(a, b, rcond=None):
     """
     a, b = promote(convert_to_tensor(a), convert_to_tensor(b), also=(float,))
     if a.ndim != 2 or b.ndim not in (1, 2):
-        raise ValueError(f"lstsq: expected a matrix and a vector or matrix, got shapes {a.shape} and {b.shape}")
+        raise ValueError(
+            f"lstsq: expected a matrix and a vector or matrix, got shapes {a.shape} and {b.shape}"
+        )
     if a.shape[0] != b.shape[0]:
         raise ValueError(f"Leading dimensions of input arrays must match. Received: {a.shape}, {b.shape}")
     inverse = _pseudo_inverse(a, rcond)
@@ -198,7 +202,9 @@ def pinv(x, rcond=None):
     """
     x = _matrices(x, square=False)
     if rcond is None:
-        rcond = 10.0 * max(x.shape[-2:]) * {"float64": 2.220446049250313e-16}.get(x.dtype, 1.1920928955078125e-07)
+        rcond = (
+            10.0 * max(x.shape[-2:]) * {"float64": 2.220446049250313e-16}.get(x.dtype, 1.1920928955078125e-07)
+        )
     return _pseudo_inverse(x, rcond)
 
 
@@ -257,7 +263,9 @@ def _vector_norm(x, order, axes, keepdims):
         return reduce("sum", _core.cast(x != 0, x.dtype))
     if order == 1:
         return reduce("sum", size)
-    return _core.elementwise("power", reduce("sum", _core.elementwise("power", size, float(order))), 1.0 / order)
+    return _core.elementwise(
+        "power", reduce("sum", _core.elementwise("power", size, float(order))), 1.0 / order
+    )
 
 
 def _matrix_norm(x, order, axes, keepdims):
@@ -288,5 +296,3 @@ def jvp(fun, primals, tangents, has_aux=False):
     from oxhorn.ops._jvp import jvp as compute
 
     return compute(fun, primals, tangents, has_aux)
-
-

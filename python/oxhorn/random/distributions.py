@@ -30,7 +30,9 @@ def uniform(shape, minval=0.0, maxval=1.0, dtype=None, seed=None):
         ValueError: if dtype is not a float dtype.
     """
     if dtype and not is_float_dtype(dtype):
-        raise ValueError(f"`keras.random.uniform` requires a floating point `dtype`. Received: dtype={dtype} ")
+        raise ValueError(
+            f"`keras.random.uniform` requires a floating point `dtype`. Received: dtype={dtype} "
+        )
     dtype = standardize_dtype(dtype)
     sample = unit(draw_seed(seed), nested_shape(shape), dtype)
     low, high = (v if isinstance(v, (int, float)) else to_dtype(v, dtype) for v in (minval, maxval))
@@ -98,8 +100,7 @@ def categorical(logits, num_samples, dtype="int32", seed=None):
     logits = to_float(logits)
     if logits.ndim != 2:
         raise ValueError(
-            "`logits` should be a 2-D tensor with shape [batch_size, num_classes]. "
-            f"Received: logits={logits}"
+            f"`logits` should be a 2-D tensor with shape [batch_size, num_classes]. Received: logits={logits}"
         )
     # The largest of logits with Gumbel noise is distributed so.
     batch, classes = logits.shape
@@ -108,7 +109,9 @@ def categorical(logits, num_samples, dtype="int32", seed=None):
     # Below 1 after rounding, too.
     u = _core.elementwise("minimum", u, 1.0 - 2.0**-24)
     noise = -unary("log", -unary("log", u))
-    return to_dtype(_core.arg_reduce("argmax", expand(to_dtype(logits, compute), 1) + noise, 2), standardize_dtype(dtype))
+    return to_dtype(
+        _core.arg_reduce("argmax", expand(to_dtype(logits, compute), 1) + noise, 2), standardize_dtype(dtype)
+    )
 
 
 def dropout(inputs, rate, noise_shape=None, seed=None):
@@ -122,8 +125,10 @@ def dropout(inputs, rate, noise_shape=None, seed=None):
         return _core.full(inputs.shape, 0, inputs.dtype)
     if rate == 0.0:
         return inputs
-    shape = inputs.shape if noise_shape is None else tuple(
-        d if n is None else int(n) for n, d in zip(noise_shape, inputs.shape)
+    shape = (
+        inputs.shape
+        if noise_shape is None
+        else tuple(d if n is None else int(n) for n, d in zip(noise_shape, inputs.shape))
     )
     kept = unit(draw_seed(seed), shape, "float32") < 1.0 - rate
     return where(kept, inputs * (1.0 / (1.0 - rate)), 0.0)
@@ -188,8 +193,9 @@ def binomial(shape, counts, probabilities, dtype=None, seed=None):
     keys = split(draw_seed(seed), 3)
     q = _core.elementwise("minimum", p, 1.0 - p)
     many = n * q >= 10.0
-    sample = where(many, _binomial_many(keys[:2], shape, n, where(many, q, 0.5)),
-                   _binomial_few(keys[2], shape, n, q))
+    sample = where(
+        many, _binomial_many(keys[:2], shape, n, where(many, q, 0.5)), _binomial_few(keys[2], shape, n, q)
+    )
     sample = where(p > 0.5, n - sample, sample)
     valid = _core.elementwise("logical_and", n >= 0, _core.elementwise("logical_and", p >= 0, p <= 1))
     return to_dtype(where(valid, sample, math.nan), dtype)
@@ -224,7 +230,10 @@ def _binomial_many(keys, shape, n, p):
     safe = where(inside, k, mode)
     odds = unary("log", p / (1.0 - p))
     density = (
-        _log_factorial(mode) + _log_factorial(n - mode) - _log_factorial(safe) - _log_factorial(n - safe)
+        _log_factorial(mode)
+        + _log_factorial(n - mode)
+        - _log_factorial(safe)
+        - _log_factorial(n - safe)
         + (safe - mode) * odds
     )
     slow = unary("log", v * alpha / (a / (us * us) + b)) <= density

@@ -43,19 +43,25 @@ def lambda_config(function, inner_config):
     return config
 
 
-def load(config, name, custom_objects):
-    """The function of a lambda's config: from this process, or given by the caller as `custom_objects[name]`.
+def load(config, name, custom_objects, safe_mode):
+    """The function of a lambda's config.
+
+    Args:
+        name: the caller may have given the function as `custom_objects[name]`.
+        safe_mode: False lets a config that never left this process give the function that it holds.
 
     Raises:
         ValueError: there is neither.
     """
-    if isinstance(config, LambdaConfig) and config.function is not None:
-        return config.function
-    if name is not None and name in custom_objects:
+    name = name or "<lambda>"
+    if name in custom_objects:
         return custom_objects[name]
-    key = name or "<lambda>"
+    if safe_mode is False and isinstance(config, LambdaConfig) and config.function is not None:
+        return config.function
     raise ValueError(
-        "The file holds a Python lambda as compiled code, which Oxhorn never runs, because it could do anything. "
-        f'Pass the function itself: `custom_objects={{"{key}": function}}`. When you write the model, use a '
-        "layer or a named function registered with `@keras.saving.register_keras_serializable()`."
+        "Requested the deserialization of a Python lambda (mostly of a `Lambda` layer), which is stored as "
+        "compiled code. Oxhorn does not run it: that would be arbitrary code execution by whoever wrote the "
+        "file. Pass the function itself: "
+        f'`custom_objects={{"{name}": function}}`. Better, use a layer or a named function registered with '
+        "`@keras.saving.register_keras_serializable()` when you write the model."
     )

@@ -49,8 +49,10 @@ def keras_path(cls):
     own = vars(cls)
     keras_module = own.get("_keras_module")
     if keras_module is None:
-        parts = module.split(".")
-        keras_module = "keras.optimizers.schedules" if parts[1:3] == ["optimizers", "schedules"] else f"keras.{parts[1]}"
+        if module.startswith("oxhorn.optimizers.schedules"):
+            keras_module = "keras.optimizers.schedules"
+        else:
+            keras_module = f"keras.{module.split('.')[1]}"
     return keras_module, own.get("_keras_name", cls.__name__)
 
 

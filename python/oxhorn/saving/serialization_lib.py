@@ -134,9 +134,7 @@ def _get_config(obj):
     if hasattr(obj, "get_config") and not isinstance(obj, type):
         config = obj.get_config()
         if not isinstance(config, dict):
-            raise TypeError(
-                f"The `get_config()` method of {obj} should return a dict. It returned: {config}"
-            )
+            raise TypeError(f"The `get_config()` method of {obj} should return a dict. It returned: {config}")
         return serialize_dict(config)
     if hasattr(obj, "__name__"):
         return object_registration.get_registered_name(obj)
@@ -206,8 +204,8 @@ def deserialize_keras_object(config, custom_objects=None, safe_mode=True, **kwar
 def _unknown(kind, name, config):
     return TypeError(
         f"Could not locate {kind} '{name}'. Make sure custom classes and functions are decorated with "
-        "`@keras.saving.register_keras_serializable()`. If they are already decorated, make sure they are all "
-        "imported so that the decorator is run before trying to load them. "
+        "`@keras.saving.register_keras_serializable()`. If they are already decorated, make sure they are "
+        "all imported so that the decorator is run before trying to load them. "
         f"Full object config: {config}"
     )
 
@@ -240,7 +238,7 @@ class _Reader:
         return self._object(config)
 
     def read_from(self, config, module_objects):
-        """`config` as an object of one namespace: given by name, or by a config with or without module."""
+        """`config` as an object of one namespace: a name, or a config with or without module."""
         if config is None:
             return None
         if isinstance(config, str):
@@ -260,7 +258,7 @@ class _Reader:
                 return module_objects[inner]
             return self._function(config)
         if lambdas.is_lambda_config(config):
-            return lambdas.load(config, None, self.custom_objects)
+            return lambdas.load(config, None, self.custom_objects, self.safe_mode)
         custom = config.get("registered_name") in self.custom_objects or name in self.custom_objects
         module = config.get("module", "")
         if module is None and not custom and name not in module_objects:
@@ -275,8 +273,10 @@ class _Reader:
     def _special(self, name, config):
         inner = config["config"]
         if name == "__lambda__":
-            return lambdas.load(config, None, self.custom_objects)
-        if not isinstance(inner, dict):
+            return lambdas.load(config, None, self.custom_objects, self.safe_mode)
+        if name == "__typespec__" and not isinstance(inner, (list, tuple)):
+            raise TypeError(f"Expected 'config' to be a list or a tuple for {name}, got {type(inner)}")
+        if name != "__typespec__" and not isinstance(inner, dict):
             raise TypeError(f"Expected 'config' to be a dict for {name}, instead got {type(inner)}: {config}")
         if name == "__keras_tensor__":
             tensor = KerasTensor(inner["shape"], dtype=inner["dtype"])
@@ -319,8 +319,8 @@ class _Reader:
         name = config.get("registered_name")
         if name and name not in (*allowed, config["class_name"]):
             raise ValueError(
-                f"`registered_name={name!r}` was provided in the config of a Keras built-in, which uses no "
-                f"registered name. Full object config: {config}"
+                f"`registered_name={name!r}` was provided in the config, but it resolved to a Keras "
+                f"built-in, which uses no registered name. Full object config: {config}"
             )
 
     def _class(self, config):
@@ -362,8 +362,8 @@ class _Reader:
     def _revive(self, cls, config):
         if not hasattr(cls, "from_config"):
             raise TypeError(
-                f"Unable to reconstruct an instance of '{config['class_name']}' because the class is missing a "
-                f"`from_config()` method. Full object config: {config}"
+                f"Unable to reconstruct an instance of '{config['class_name']}' because the class is missing "
+                f"a `from_config()` method. Full object config: {config}"
             )
         with object_registration.CustomObjectScope(self.custom_objects), SafeModeScope(self.safe_mode):
             try:
@@ -371,9 +371,9 @@ class _Reader:
                 obj = cls.from_config(dict(config.get("config") or {}))
             except TypeError as error:
                 raise TypeError(
-                    f"{cls} could not be deserialized properly. Please ensure that components that are Python "
-                    "object instances (layers, models, etc.) returned by `get_config()` are explicitly "
-                    f"deserialized in the model's `from_config()` method.\n\nconfig={config}.\n\n"
+                    f"{cls} could not be deserialized properly. Please ensure that components that are "
+                    "Python object instances (layers, models, etc.) returned by `get_config()` are "
+                    f"explicitly deserialized in the model's `from_config()` method.\n\nconfig={config}.\n\n"
                     f"Exception encountered: {error}"
                 ) from error
             build_config = config.get("build_config")

@@ -8,15 +8,20 @@ from oxhorn.tree.structure import flatten_with_path, node_functions
 _DICTS = (dict, collections.OrderedDict, collections.defaultdict)
 
 
+def _kind(x):
+    name = type(x).__name__
+    return f"namedtuple {name}" if hasattr(type(x), "_fields") else name
+
+
 def node_mismatch(a, b):
-    """Why the nested objects `a` and `b` differ at their top level, or None."""
+    """Why `a` and `b`, of which one is nested, differ at their top level; None if they don't."""
     if type(a) in _DICTS and type(b) in _DICTS:
         if a.keys() != b.keys():
-            return f"dictionary keys {list(a)} and {list(b)} differ"
+            return f"dictionary key mismatch, expected {list(a)}, got {list(b)}"
     elif type(a) is not type(b):
-        return f"types {type(a).__name__} and {type(b).__name__} differ"
+        return f"expected {_kind(a)}, got {_kind(b)}"
     elif len(a) != len(b):
-        return f"lengths {len(a)} and {len(b)} differ"
+        return f"arity mismatch, expected {len(a)}, got {len(b)}"
     elif hasattr(a, "keys") and a.keys() != b.keys():
         return f"keys {list(a)} and {list(b)} differ"
     return None
@@ -48,7 +53,7 @@ def _assert_same(a, b):
     a_node, b_node = node_functions(a), node_functions(b)
     if a_node is None and b_node is None:
         return
-    reason = "one is nested, the other is not" if None in (a_node, b_node) else node_mismatch(a, b)
+    reason = node_mismatch(a, b)
     if reason:
         raise ValueError(f"Structures don't have the same nested structure: {reason}. Got {a} and {b}.")
     for x, y in zip(a_node[0](a)[1], children_like(a, b)):
@@ -62,7 +67,10 @@ def assert_same_paths(a, b):
     if a_paths == b_paths:
         return
     message = "`a` and `b` don't have the same paths."
-    for this, that, names in ((a_paths, b_paths, "`a` missing in `b`"), (b_paths, a_paths, "`b` missing in `a`")):
-        if this - that:
-            message += f"\nPaths in {names}:\n{this - that}"
+    for missing, names in (
+        (a_paths - b_paths, "`a` missing in `b`"),
+        (b_paths - a_paths, "`b` missing in `a`"),
+    ):
+        if missing:
+            message += f"\nPaths in {names}:\n{missing}"
     raise ValueError(message)

@@ -81,8 +81,7 @@ def _map_many(func, structures, none_is_leaf, exact, skip=0):
             raise ValueError(f"Structures don't match: only some leaves are None. Got {structures}.")
         return func(*structures[skip:])
     for other in structures[1:]:
-        nested = node_functions(other) is not None
-        reason = node_mismatch(first, other) if nested else "one is nested, the other is not"
+        reason = node_mismatch(first, other)
         if reason:
             raise ValueError(f"Structures don't have the same nested structure: {reason}.")
     keys, children = functions[0](first)

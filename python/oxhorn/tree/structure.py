@@ -134,7 +134,7 @@ def pack_sequence_as(structure, flat_sequence):
             except StopIteration:
                 expected = len(flatten(structure))
                 raise ValueError(
-                    f"`flat_sequence` has too few items for `structure`: expected {expected}, "
+                    f"`flat_sequence` has too few leaves for `structure`: expected: {expected}, "
                     f"got {len(flat_sequence)}."
                 ) from None
         keys, children = functions[0](x)
@@ -144,7 +144,7 @@ def pack_sequence_as(structure, flat_sequence):
     for _ in items:
         expected = len(flatten(structure))
         raise ValueError(
-            f"`flat_sequence` has too many items for `structure`: expected {expected}, "
+            f"`flat_sequence` has too many leaves for `structure`: expected: {expected}, "
             f"got {len(flat_sequence)}."
         )
     return result

@@ -3,10 +3,10 @@
 import hashlib
 import os
 import re
-import sys
 import tempfile
 import urllib.parse
 
+from oxhorn._base.messages import print_msg
 from oxhorn._base.settings import keras_home
 from oxhorn.utils.archives import extract_archive
 
@@ -115,9 +115,9 @@ def _ensure(target, origin, file_hash, algorithm, force):
         if found == str(file_hash):
             return
         state = f"The file in the cache has hash {found}, expected {file_hash}; it was left as it is."
-        _print(f"'{target}' has hash {found}, expected {file_hash}: downloading it again.")
+        print_msg(f"'{target}' has hash {found}, expected {file_hash}: downloading it again.")
     download = f"{target}.download"
-    _print(f"Downloading data from {origin}")
+    print_msg(f"Downloading data from {origin}")
     try:
         _download(origin, download)
     except BaseException as error:
@@ -139,37 +139,20 @@ def _ensure(target, origin, file_hash, algorithm, force):
 def _download(origin, path):
     import urllib.request
 
+    from oxhorn.utils.progbar import Progbar
+
     with urllib.request.urlopen(origin, timeout=_TIMEOUT_SECONDS) as response, open(path, "wb") as file:
         size = response.headers.get("Content-Length")
-        progress = _Progress(int(size) if size else None)
+        size = int(size) if size else None
+        bar = Progbar(size, unit_name="byte")
+        done = 0
         while chunk := response.read(_CHUNK_BYTES):
             file.write(chunk)
-            progress.add(len(chunk))
-        if size and progress.done != int(size):
-            raise OSError(f"got {progress.done} bytes of {size}")
-
-
-class _Progress:
-    """Shows how much has arrived, where someone can see it."""
-
-    def __init__(self, total):
-        self.done = 0
-        self.bar = None
-        if sys.stdout is not None and sys.stdout.isatty():
-            from oxhorn.utils.progbar import Progbar
-
-            self.bar = Progbar(total)
-
-    def add(self, count):
-        self.done += count
-        if self.bar is not None:
-            self.bar.update(self.done)
-
-
-def _print(message):
-    from oxhorn.utils.io_utils import print_msg
-
-    print_msg(message)
+            done += len(chunk)
+            bar.update(done, finalize=False)
+        if size not in (None, done):
+            raise OSError(f"got {done} bytes of {size}")
+        bar.update(done, finalize=True)
 
 
 def resolve_hasher(algorithm, file_hash=None):

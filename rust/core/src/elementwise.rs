@@ -618,3 +618,6 @@ impl From<Ew> for Op {
 fn padded<T: Copy + Default>(args: &[T]) -> [T; 3] {
     std::array::from_fn(|i| args.get(i).copied().unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,9 +20,12 @@ pub mod ops;
 pub mod passes;
 pub mod plan;
 pub mod promotion;
+pub mod reference;
 pub mod scalar;
 pub mod shape;
 pub mod subgraph;
+#[cfg(test)]
+mod testing;
 pub mod verify;
 
 pub use device::{Buffer, Device, Executable};

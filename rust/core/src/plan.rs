@@ -81,3 +81,6 @@ impl Plan {
         self.steps.len() + nested.sum::<usize>()
     }
 }
+
+#[cfg(test)]
+mod tests;

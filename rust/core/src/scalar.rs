@@ -129,7 +129,8 @@ impl Scalar {
         match self.dtype.class() {
             Class::Float => Self::from_f64(self.as_f64(), dtype),
             Class::Signed => Self::from_i64(self.as_i64(), dtype),
-            _ => Self::from_u64(self.as_u64(), dtype),
+            Class::Unsigned => Self::from_u64(self.as_u64(), dtype),
+            Class::Bool => Self::from_f64(self.as_f64(), dtype),
         }
     }
 

@@ -71,6 +71,10 @@ impl Device for CpuDevice {
         "cpu"
     }
 
+    fn threads(&self) -> usize {
+        self.num_threads()
+    }
+
     fn compile(&self, plan: Plan) -> Result<Arc<dyn Executable>> {
         Ok(Arc::new(CpuExecutable::new(plan, self.shared.clone())?))
     }
@@ -104,15 +108,5 @@ impl Executable for CpuExecutable {
 
     fn arena_bytes(&self) -> usize {
         self.arena_bytes
-    }
-}
-
-/// The number of threads to use when nobody says: `OXHORN_NUM_THREADS`, else one per processor that
-/// this process may use.
-pub fn default_threads() -> usize {
-    let wanted = std::env::var("OXHORN_NUM_THREADS").ok().and_then(|v| v.trim().parse::<usize>().ok());
-    match wanted {
-        Some(n) if n > 0 => n,
-        _ => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
     }
 }

@@ -136,14 +136,14 @@ impl Resolver<'_> {
         }
         let args =
             Args { name: step.op.name(), inputs: &inputs, outputs: &outputs, plans: &step.plans, aliases: &aliases };
-        kernels::compile(&step.op, &args, layout)
+        kernels::compile(step, &args, layout)
     }
 }
 
 /// An arena with its base table, in use by one run at a time.
 struct State {
-    /// `None` when the plan needs no arena.
-    arena: Option<Memory>,
+    /// Keeps the memory that the table's first entry points to; `None` when the plan needs none.
+    _arena: Option<Memory>,
     bases: Box<[Cell<*mut u8>]>,
 }
 
@@ -170,6 +170,11 @@ impl CpuExecutable {
     pub fn new(plan: Plan, shared: Arc<Shared>) -> Result<Self> {
         let mut layout = Layout { top: 0, peak: 0, bases: 1 };
         let (program, instructions) = Program::compile(&plan, &mut layout)?;
+        let mut donors: Vec<u32> = plan.donations.iter().copied().flatten().collect();
+        donors.sort_unstable();
+        if donors.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(Error::Internal("plan: an input is donated twice".into()));
+        }
         let outputs = plan.outputs.iter().enumerate();
         let outputs = outputs
             .map(|(o, ty)| {
@@ -203,7 +208,7 @@ impl CpuExecutable {
         if let Some(memory) = &arena {
             bases[0].set(memory.as_ptr());
         }
-        Ok(State { arena, bases })
+        Ok(State { _arena: arena, bases })
     }
 
     /// See [`oxhorn_core::Executable::run`].
@@ -254,8 +259,7 @@ impl CpuExecutable {
         }
         let finish = |(memory, &(_, donor)): (Option<Memory>, &(usize, Option<usize>))| -> BufferRef {
             match (memory, donor) {
-                // SAFETY: the program has written every byte of its outputs.
-                (Some(memory), _) => Arc::new(unsafe { CpuBuffer::new(memory) }),
+                (Some(memory), _) => Arc::new(CpuBuffer::new(memory)),
                 (None, Some(i)) => std::mem::replace(&mut inputs[i], self.nothing.clone()),
                 (None, None) => self.nothing.clone(),
             }

@@ -7,12 +7,16 @@
 mod device;
 mod executable;
 mod fused;
+pub mod gemm;
+pub mod isa;
 mod kernels;
 mod memory;
-mod pool;
+pub mod pool;
 mod step;
+#[cfg(test)]
+mod testing;
 mod vmath;
 
-pub use device::{CpuDevice, default_threads};
+pub use device::CpuDevice;
 pub use memory::{Allocator, CpuBuffer, ForeignBuffer};
-pub use pool::ThreadPool;
+pub use pool::{ThreadPool, default_threads};

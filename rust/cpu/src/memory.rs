@@ -88,10 +88,9 @@ impl Allocator {
             }
             None => {
                 let layout = layout(size)?;
+                // Always zeroed, so that no memory of ours is ever uninitialised; blocks are reused anyway.
                 // SAFETY: `size` is at least one cache line.
-                let raw = unsafe {
-                    if zeroed { std::alloc::alloc_zeroed(layout) } else { std::alloc::alloc(layout) }
-                };
+                let raw = unsafe { std::alloc::alloc_zeroed(layout) };
                 NonNull::new(raw).ok_or(Error::OutOfMemory { bytes: len, device: "cpu" })?
             }
         };
@@ -168,8 +167,8 @@ impl fmt::Debug for Allocator {
     }
 }
 
-/// A block of memory on loan from an [`Allocator`]. Nothing here reads or writes it: who holds a
-/// `Memory` decides when its bytes are initialised and who may touch them.
+/// A block of memory on loan from an [`Allocator`], with zeros or old data in it. Nothing here reads or
+/// writes it: who holds a `Memory` decides who may touch its bytes.
 pub struct Memory {
     pointer: NonNull<u8>,
     len: usize,
@@ -205,17 +204,14 @@ impl Drop for Memory {
     }
 }
 
-/// A buffer that owns its memory, all of it initialised.
+/// A buffer that owns its memory.
 pub struct CpuBuffer {
     memory: Memory,
 }
 
 impl CpuBuffer {
-    /// A buffer over memory whose bytes have all been written.
-    ///
-    /// # Safety
-    /// Every byte of `memory` must be initialised before the buffer is read.
-    pub(crate) unsafe fn new(memory: Memory) -> Self {
+    /// A buffer over memory that nobody writes any more.
+    pub(crate) fn new(memory: Memory) -> Self {
         Self { memory }
     }
 
@@ -245,8 +241,8 @@ impl Buffer for CpuBuffer {
     }
 
     fn host_bytes(&self) -> Option<&[u8]> {
-        // SAFETY: initialised (contract of the constructors), and written by nobody while shared: plans
-        // write only buffers whose `Arc` is unique.
+        // SAFETY: the allocator's memory is initialised, and written by nobody while shared: plans write
+        // only buffers whose `Arc` is unique.
         Some(unsafe { std::slice::from_raw_parts(self.memory.as_ptr(), self.memory.len()) })
     }
 

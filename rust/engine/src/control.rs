@@ -34,7 +34,7 @@ pub fn scan(
             let slices = inputs.split_off(carry.len());
             let (new, ys) = body(inputs, slices)?;
             same_types("scan", "carry", carry.iter().map(Tensor::ty), &new)?;
-            Ok(new.into_iter().chain(ys).collect()
+            Ok(new.into_iter().chain(ys).collect())
         },
     )?;
     let op = Scan { body: Arc::new(recorded.graph), carry: carry.len(), xs: xs.len(), length, reverse };

@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use hdf5_pure::{
-    AttrValue, CharacterSet, Dataset, Datatype, DatatypeByteOrder, EnumTypeBuilder, File, FileBuilder,
-    FinishedGroup, FloatingPointLayout, Group as FileGroup, Layout, LibVer, StringPadding,
-    VlenStringReadOptions, type_builders,
+    AttrValue, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, EnumTypeBuilder, File, FileBuilder,
+    FinishedGroup, FloatingPointLayout, Group as FileGroup, GroupBuilder, Layout, LibVer, VlenStringReadOptions,
+    make_f32_type, make_f64_type, make_i8_type, make_i16_type, make_i32_type, make_i64_type, make_u8_type,
+    make_u16_type, make_u32_type, make_u64_type,
 };
 
 use crate::{DType, Error, Result};
@@ -235,7 +236,7 @@ pub fn write(root: &Group) -> Result<Vec<u8>> {
     file.finish().map_err(failed)
 }
 
-fn write_group(mut builder: type_builders::GroupBuilder, group: &Group) -> Result<FinishedGroup> {
+fn write_group(mut builder: GroupBuilder, group: &Group) -> Result<FinishedGroup> {
     for (name, value) in &group.attributes {
         builder.set_attr(name, to_attr(value));
     }
@@ -249,7 +250,7 @@ fn write_group(mut builder: type_builders::GroupBuilder, group: &Group) -> Resul
     Ok(builder.finish())
 }
 
-fn fill(dataset: &mut type_builders::DatasetBuilder, array: &Array) -> Result<()> {
+fn fill(dataset: &mut DatasetBuilder, array: &Array) -> Result<()> {
     let shape: Vec<u64> = array.shape.iter().map(|&d| d as u64).collect();
     let count = shape.iter().product();
     match &array.data {
@@ -275,18 +276,18 @@ fn fill(dataset: &mut type_builders::DatasetBuilder, array: &Array) -> Result<()
 fn file_type(dtype: DType) -> Result<Datatype> {
     Ok(match dtype {
         DType::Bool => {
-            let base = type_builders::make_i8_type();
+            let base = make_i8_type();
             let bools = EnumTypeBuilder::with_base(base).raw_value("FALSE", &[0]).raw_value("TRUE", &[1]);
             bools.build().map_err(failed)?
         }
-        DType::U8 => type_builders::make_u8_type(),
-        DType::U16 => type_builders::make_u16_type(),
-        DType::U32 => type_builders::make_u32_type(),
-        DType::U64 => type_builders::make_u64_type(),
-        DType::I8 => type_builders::make_i8_type(),
-        DType::I16 => type_builders::make_i16_type(),
-        DType::I32 => type_builders::make_i32_type(),
-        DType::I64 => type_builders::make_i64_type(),
+        DType::U8 => make_u8_type(),
+        DType::U16 => make_u16_type(),
+        DType::U32 => make_u32_type(),
+        DType::U64 => make_u64_type(),
+        DType::I8 => make_i8_type(),
+        DType::I16 => make_i16_type(),
+        DType::I32 => make_i32_type(),
+        DType::I64 => make_i64_type(),
         DType::F16 => Datatype::FloatingPoint {
             size: 2,
             byte_order: DatatypeByteOrder::LittleEndian,
@@ -302,8 +303,8 @@ fn file_type(dtype: DType) -> Result<Datatype> {
         },
         // As Keras writes it; the dataset's "dtype" attribute says what it is.
         DType::BF16 => Datatype::Opaque { size: 2, tag: Vec::new() },
-        DType::F32 => type_builders::make_f32_type(),
-        DType::F64 => type_builders::make_f64_type(),
+        DType::F32 => make_f32_type(),
+        DType::F64 => make_f64_type(),
     })
 }
 

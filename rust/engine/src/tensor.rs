@@ -124,7 +124,7 @@ impl Tensor {
             return Err(Error::invalid(format!("to_vec: expected {}, got {}", self.dtype(), T::DTYPE)));
         }
         let bytes = self.to_bytes()?;
-        Ok(bytemuck::pod_collect_to_vec(&bytes))
+        Ok(bytes.chunks_exact(size_of::<T>()).map(bytemuck::pod_read_unaligned).collect())
     }
 }
 

@@ -4,7 +4,8 @@ use std::any::Any;
 use std::ffi::c_void;
 use std::ptr;
 
-use numpy::npyffi::{NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_WRITEABLE, PY_ARRAY_API, npy_intp};
+
+use numpy::npyffi::{NPY_ARRAY_C_CONTIGUOUS, NpyTypes, PY_ARRAY_API, get_type_object, npy_intp};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use oxhorn::{BufferRef, DType, Tensor, TensorType};
 use oxhorn_cpu::ForeignBuffer;
@@ -92,20 +93,19 @@ pub fn to_array<'py>(tensor: &Bound<'py, PyTensor>) -> PyResult<Bound<'py, PyAny
     };
     let descr = numpy_dtype(py, inner.dtype())?;
     let mut dims: Vec<npy_intp> = inner.shape().iter().map(|&d| d as npy_intp).collect();
-    let flags = NPY_ARRAY_C_CONTIGUOUS;
     // SAFETY: PyArray_NewFromDescr steals the reference to the dtype given by into_ptr; `bytes` holds a
     // dense array of that dtype and shape and outlives the new array, because the array's base object is
     // the tensor, which owns the buffer. SetBaseObject steals the reference to the base.
     unsafe {
         let array = PY_ARRAY_API.PyArray_NewFromDescr(
             py,
-            PY_ARRAY_API.get_type_object(py, numpy::npyffi::NpyTypes::PyArray_Type),
+            get_type_object(py, NpyTypes::PyArray_Type),
             descr.into_ptr().cast(),
             dims.len() as i32,
             dims.as_mut_ptr(),
             ptr::null_mut(),
             bytes.as_ptr().cast_mut().cast::<c_void>(),
-            flags & !NPY_ARRAY_WRITEABLE,
+            NPY_ARRAY_C_CONTIGUOUS, // and not writable
             ptr::null_mut(),
         );
         let array = Bound::from_owned_ptr_or_err(py, array)?;

@@ -8,9 +8,9 @@ use oxhorn_core::Error as CoreError;
 use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
 
-pyo3::create_exception!(_core, InternalError, PyRuntimeError, "A defect in the engine, caught at the boundary.");
+pyo3::create_exception!(oxhorn._core, InternalError, PyRuntimeError, "A defect in the engine, caught at the boundary.");
 pyo3::create_exception!(
-    _core,
+    oxhorn._core,
     TracedValueError,
     PyTypeError,
     "A concrete value was asked of a traced tensor (float(), bool(), NumPy, iteration)."

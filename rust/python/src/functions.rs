@@ -2,7 +2,7 @@
 
 use oxhorn::op::{ArgKind, CumulativeKind, Ew, LinalgKind, ReduceKind, ScatterMode, Window};
 use oxhorn::promotion::{self, Operand};
-use oxhorn::{Arg, DType, Tensor, ops};
+use oxhorn::{Arg, Tensor, ops};
 use pyo3::exceptions::{PyTypeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};

@@ -9,8 +9,8 @@ from oxhorn.layers.regularization.dropout import Dropout
 class AttentionHeads(Layer):
     """What attention layers with projections share: masks, weights, and products over all heads.
 
-    Subclasses have `dropout` and `seed`, set `_sliding_window`, `_score_scale` and `_flash_attention`, and
-    build `_dot_product_equation` and `_combine_equation`.
+    Subclasses have `dropout` and `seed`, call `_configure_attention` and, in `build()`, `_build_weights`;
+    they set `_combine_equation`, the einsum of weights and value, and define `_scores(query, key)`.
     """
 
     def _configure_attention(self, head_size, dropout, sliding_window, flash_attention):

@@ -154,13 +154,14 @@ class GroupedQueryAttention(AttentionHeads):
             value_mask=value_mask,
             key_mask=key_mask,
         )
+        if return_attention_scores:
+            extra["return_attention_scores"] = True
         output, scores = self._compute_attention(
             self._query_dense(query),
             ops.repeat(self._key_dense(key), self.num_repeats, axis=2),
             ops.repeat(self._value_dense(value), self.num_repeats, axis=2),
             attention_mask=attention_mask,
             training=training,
-            return_attention_scores=return_attention_scores,
             **extra,
         )
         if self.use_gate:

@@ -59,14 +59,14 @@ def _shapes(inputs, weights, outputs, left_elided, bias_axes, input_shape, outpu
     for letter in outputs:
         if letter not in inputs and letter not in weights:
             raise ValueError(
-                f"Dimension '{letter}' was specified in the output '{outputs}' but has no corresponding dim in "
-                f"the input spec '{inputs}' or weight spec '{weights}'"
+                f"Dimension '{letter}' was specified in the output '{outputs}' but has no corresponding dim "
+                f"in the input spec '{inputs}' or weight spec '{weights}'"
             )
     for letter in weights:
         if letter not in output_dims and letter not in input_dims:
             raise ValueError(
-                f"Weight dimension '{letter}' did not have a match in either the input spec '{inputs}' or the "
-                f"output spec '{outputs}'. For this layer, the weight must be fully specified."
+                f"Weight dimension '{letter}' did not have a match in either the input spec '{inputs}' or "
+                f"the output spec '{outputs}'. For this layer, the weight must be fully specified."
             )
     kernel_shape = tuple(output_dims.get(x) if x in output_dims else input_dims[x] for x in weights)
     summed = [i for i, x in enumerate(weights) if x not in output_dims]

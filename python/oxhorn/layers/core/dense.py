@@ -53,8 +53,7 @@ class Dense(LoraWeight, Layer):
     ):
         if not isinstance(units, int) or units <= 0:
             raise ValueError(
-                "Received an invalid value for `units`, expected a positive integer. "
-                f"Received: units={units}"
+                f"Received an invalid value for `units`, expected a positive integer. Received: units={units}"
             )
         refuse_quantization(quantization_config)
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)

@@ -53,7 +53,9 @@ class InputLayer(Layer):
         for kind in ("sparse", "ragged"):
             if getattr(self, kind):
                 raise ValueError(f"`{kind}=True` is not supported with the oxhorn backend")
-        self._input_tensor = input_tensor or _placeholder(self._batch_shape, self._dtype, name)
+        if input_tensor is None:
+            input_tensor = KerasTensor(shape=self._batch_shape, dtype=self._dtype, name=name)
+        self._input_tensor = input_tensor
         Node(operation=self, call_args=(), call_kwargs={}, outputs=self._input_tensor)
         self.built = True
         self.optional = optional
@@ -72,10 +74,6 @@ class InputLayer(Layer):
     def get_config(self):
         names = ("batch_shape", "dtype", "sparse", "ragged", "name", "optional")
         return {n: getattr(self, n) for n in names}
-
-
-def _placeholder(shape, dtype, name):
-    return KerasTensor(shape=shape, dtype=dtype, name=name)
 
 
 def _check_against(tensor, shape, batch_size, batch_shape, dtype, sparse):
@@ -100,7 +98,7 @@ def _check_against(tensor, shape, batch_size, batch_shape, dtype, sparse):
             )
 
 
-def Input(  # noqa: N802
+def Input(
     shape=None,
     batch_size=None,
     dtype=None,

@@ -6,7 +6,7 @@ from oxhorn._base.symbolic import compute_output_spec
 from oxhorn.layers.layer import Layer
 from oxhorn.saving import lambdas
 from oxhorn.saving.object_registration import GLOBAL_CUSTOM_OBJECTS, scoped_custom_objects
-from oxhorn.saving.serialization_lib import deserialize_keras_object, serialize_keras_object
+from oxhorn.saving.serialization_lib import deserialize_keras_object, in_safe_mode, serialize_keras_object
 
 
 class Lambda(Layer):
@@ -73,14 +73,21 @@ class Lambda(Layer):
 
     @classmethod
     def from_config(cls, config, custom_objects=None, safe_mode=None):
-        """The layer of a config; `safe_mode` has no effect, see the class."""
+        """The layer of a config.
+
+        `safe_mode=False` (default: that of the loading call, else True) lets a config of this process that
+        never was in a file give the lambda that it was made of.
+        """
         config = dict(config)
+        if safe_mode is None:
+            safe_mode = in_safe_mode()
         known = {**(custom_objects or {}), **scoped_custom_objects(), **GLOBAL_CUSTOM_OBJECTS}
         name = config.get("name")
-        for key, given_as in (("function", name), ("output_shape", f"{name}/output_shape"), ("mask", f"{name}/mask")):
+        for key in ("function", "output_shape", "mask"):
+            given_as = name if key == "function" else f"{name}/{key}"
             value = config.get(key)
             if lambdas.is_lambda_config(value):
-                config[key] = lambdas.load(value, given_as, known)
+                config[key] = lambdas.load(value, given_as, known, safe_mode)
             elif key in config:
                 config[key] = deserialize_keras_object(value, custom_objects=custom_objects)
         shape = config.get("output_shape")

@@ -1,10 +1,11 @@
 from oxhorn import ops
-from oxhorn._base.argument_validation import spread, standardize_tuple
+from oxhorn._base.argument_validation import standardize_tuple
 from oxhorn._base.settings import standardize_data_format
 from oxhorn.layers._parameters import with_defaults
 from oxhorn.layers._spatial import replace_spatial, spatial_axes, spatial_sizes
 from oxhorn.layers.input_spec import InputSpec
 from oxhorn.layers.layer import Layer
+from oxhorn.ops.nn.convolution import spread
 
 
 class UpSampling(Layer):

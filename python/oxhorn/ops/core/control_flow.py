@@ -31,7 +31,10 @@ class _Structure:
 
 def _same_dtypes(new, old):
     """Python numbers that a loop body returns take the dtype of what they replace."""
-    return [to_dtype(n, o.dtype) if type(n) in (bool, int, float) else convert_to_tensor(n) for n, o in zip(new, old)]
+    return [
+        to_dtype(n, o.dtype) if type(n) in (bool, int, float) else convert_to_tensor(n)
+        for n, o in zip(new, old)
+    ]
 
 
 @op(tensors=("f", "init", "xs"))
@@ -181,7 +184,9 @@ def fori_loop(lower, upper, body_fun, init_val):
         return structure.pack(_core.scan(lambda state, x: (step(x[0], state), []), flat, [index], count)[0])
     start, upper = to_dtype(lower, "int32"), to_dtype(upper, "int32")
     final = _core.while_loop(
-        lambda state: state[0] < upper, lambda state: [state[0] + 1, *step(state[0], state[1:])], [start, *flat]
+        lambda state: state[0] < upper,
+        lambda state: [state[0] + 1, *step(state[0], state[1:])],
+        [start, *flat],
     )
     return structure.pack(final[1:])
 
@@ -280,5 +285,3 @@ def custom_gradient(f):
 def _value(x):
     """Variables and arrays as tensors; other arguments as they are."""
     return convert_to_tensor(x) if hasattr(x, "__oxhorn_tensor__") or hasattr(x, "__array__") else x
-
-

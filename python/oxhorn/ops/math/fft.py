@@ -161,7 +161,9 @@ def _window(window, length, fft_length, dtype):
 
 def _check_lengths(sequence_length, sequence_stride, fft_length):
     if not isinstance(sequence_stride, int) or sequence_stride <= 0:
-        raise ValueError(f"`sequence_stride` must be a positive integer. Received: sequence_stride={sequence_stride}")
+        raise ValueError(
+            f"`sequence_stride` must be a positive integer. Received: sequence_stride={sequence_stride}"
+        )
     if fft_length < sequence_length:
         raise ValueError(
             "`fft_length` must equal or larger than `sequence_length`. "
@@ -186,7 +188,9 @@ def stft(x, sequence_length, sequence_stride, fft_length, window="hann", center=
     _check_lengths(sequence_length, sequence_stride, fft_length)
     x = convert_to_tensor(x)
     if x.dtype not in ("float32", "float64"):
-        raise TypeError(f"Invalid input type. Expected `float32` or `float64`. Received: input type={x.dtype}")
+        raise TypeError(
+            f"Invalid input type. Expected `float32` or `float64`. Received: input type={x.dtype}"
+        )
     window = _window(window, sequence_length, fft_length, x.dtype)
     if center:
         x = pad(x, [(0, 0)] * (x.ndim - 1) + [(fft_length // 2,) * 2], mode="reflect")

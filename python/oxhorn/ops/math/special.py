@@ -16,6 +16,7 @@ from oxhorn.ops._common import (
     unary,
     where,
 )
+from oxhorn.ops._shapes import inferring, unify, unify_broadcast
 
 
 @op
@@ -68,7 +69,18 @@ def top_k(x, k, sorted=True):
     return _core.top_k(convert_to_tensor(x), int(k))
 
 
-@op(tensors=("targets", "predictions"))
+def _fill_first(first, second):
+    """For two tensors whose first axes agree."""
+
+    def fill(arguments):
+        arguments.update(
+            zip((first, second), unify([arguments[first], arguments[second]], [[(0, 0), (1, 0)]]))
+        )
+
+    return fill
+
+
+@inferring(_fill_first("targets", "predictions"), tensors=("targets", "predictions"))
 def in_top_k(targets, predictions, k):
     """Whether the prediction of each target is among the k largest of its row.
 
@@ -84,7 +96,12 @@ def in_top_k(targets, predictions, k):
     return above < k
 
 
-@op(tensors=("x", "y"), class_name="CDist")
+def _fill_cdist(arguments):
+    x, y = unify_broadcast([arguments["x"], arguments["y"]], skip_last=2)
+    arguments["x"], arguments["y"] = unify([x, y], [[(0, -1), (1, -1)]])
+
+
+@inferring(_fill_cdist, tensors=("x", "y"), class_name="CDist")
 def cdist(x, y):
     """The Euclidean distances between the rows of x and those of y: `(..., n, d), (..., m, d)` to `(..., n, m)`."""
     dtype = join_dtypes(dtype_of(x), dtype_of(y), float)
@@ -129,7 +146,7 @@ def _highest(dtype):
     return float("inf") if dtype in FLOATS else _limits(dtype)[1]
 
 
-@op(tensors=("data", "segment_ids"))
+@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     """The sums of the slices of `data` that have one segment id.
 
@@ -141,19 +158,19 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return _segment_reduction("add", lambda _: 0, data, segment_ids, num_segments)
 
 
-@op(tensors=("data", "segment_ids"))
+@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
 def segment_prod(data, segment_ids, num_segments=None, sorted=False):
     """The products of slices of one segment id; 1 for empty segments. See `segment_sum`."""
     return _segment_reduction("mul", lambda _: 1, data, segment_ids, num_segments)
 
 
-@op(tensors=("data", "segment_ids"))
+@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
 def segment_max(data, segment_ids, num_segments=None, sorted=False):
     """The largest elements of slices of one segment id; the lowest number for empty segments. See `segment_sum`."""
     return _segment_reduction("max", _lowest, data, segment_ids, num_segments)
 
 
-@op(tensors=("data", "segment_ids"))
+@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
 def segment_min(data, segment_ids, num_segments=None, sorted=False):
     """The smallest elements of slices of one segment id; the highest number for empty segments. See `segment_sum`."""
     return _segment_reduction("min", _highest, data, segment_ids, num_segments)
@@ -176,7 +193,9 @@ def extract_sequences(x, sequence_length, sequence_stride):
 @op
 def view_as_complex(x):
     """Not supported: there are no complex tensors. Functions such as `fft` take and give pairs (real, imaginary)."""
-    raise NotImplementedError("view_as_complex: there are no complex tensors in Oxhorn; use pairs (real, imaginary).")
+    raise NotImplementedError(
+        "view_as_complex: there are no complex tensors in Oxhorn; use pairs (real, imaginary)."
+    )
 
 
 @op

@@ -6,7 +6,16 @@ import warnings
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.op import op
-from oxhorn.ops._common import binary, canonical_axes, canonical_axis, float_unary, take_slice, to_float, unary, where
+from oxhorn.ops._common import (
+    binary,
+    canonical_axes,
+    canonical_axis,
+    float_unary,
+    take_slice,
+    to_float,
+    unary,
+    where,
+)
 
 
 @op
@@ -71,7 +80,7 @@ def silu(x):
     return x * unary("sigmoid", x)
 
 
-@op
+@op(static=("b",))
 def squareplus(x, b=4):
     """(x + sqrt(x² + b)) / 2."""
     x = to_float(x)

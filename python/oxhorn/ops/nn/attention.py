@@ -50,8 +50,10 @@ def dot_product_attention(
     group = heads // key_heads
     query = _core.reshape(query, (batch, targets, key_heads, group, depth))
     query = _core.transpose(query, (0, 2, 3, 1, 4))
-    key, value = (_core.reshape(_core.transpose(v, (0, 2, 1, 3)), (batch, key_heads, 1, sources, v.shape[-1]))
-                  for v in (key, value))
+    key, value = (
+        _core.reshape(_core.transpose(v, (0, 2, 1, 3)), (batch, key_heads, 1, sources, v.shape[-1]))
+        for v in (key, value)
+    )
     logits = to_dtype(_core.matmul(query, key, False, True), join_dtypes(dtype, "float32"))
     logits = logits * (1 / math.sqrt(depth) if scale is None else scale)
     logits = _core.reshape(logits, (batch, heads, targets, sources))

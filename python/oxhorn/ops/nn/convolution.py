@@ -29,7 +29,9 @@ def window_padding(padding, sizes, window, strides, dilation):
 def _convolve(inputs, kernel, strides, padding, data_format, dilation_rate, groups):
     n = inputs.ndim - 2
     if kernel.ndim != n + 2:
-        raise ValueError(f"Expected a kernel of rank {n + 2} for inputs {inputs.shape}. Received: {kernel.shape}")
+        raise ValueError(
+            f"Expected a kernel of rank {n + 2} for inputs {inputs.shape}. Received: {kernel.shape}"
+        )
     x = to_channels_last(inputs, data_format)
     strides, dilation = spread(strides, n), spread(dilation_rate, n)
     pads = window_padding(padding, x.shape[1:-1], kernel.shape[:n], strides, dilation)
@@ -76,7 +78,9 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
             "The number of input channels must be evenly divisible by kernel's in_channels. "
             f"Received input channels {channels} and kernel in_channels {kernel.shape[-2]}."
         )
-    return _convolve(inputs, kernel, strides, padding, data_format, dilation_rate, channels // kernel.shape[-2])
+    return _convolve(
+        inputs, kernel, strides, padding, data_format, dilation_rate, channels // kernel.shape[-2]
+    )
 
 
 @op(tensors=("kernel",))
@@ -108,7 +112,9 @@ def separable_conv(
 def conv_transpose_padding(kernel_size, stride, dilation_rate, padding, output_padding):
     """Zeros before and after one axis, once `stride - 1` zeros stand between its elements."""
     if padding.lower() not in ("valid", "same"):
-        raise ValueError(f"The `padding` argument must be one of 'valid', 'same'. Received: padding={padding}")
+        raise ValueError(
+            f"The `padding` argument must be one of 'valid', 'same'. Received: padding={padding}"
+        )
     size = (kernel_size - 1) * dilation_rate + 1
     if padding.lower() == "valid":
         extra = max(size, stride) - size if output_padding is None else output_padding
@@ -133,9 +139,13 @@ def conv_transpose(
     inputs, kernel = map(convert_to_tensor, promote(inputs, kernel))
     _check_channels(inputs, kernel.shape[-1], data_format)
     n = inputs.ndim - 2
-    strides, dilation, extra = (spread(v, n) if v is not None else (None,) * n for v in
-                                (strides, dilation_rate, output_padding))
-    pads = [conv_transpose_padding(k, s, d, padding, e) for k, s, d, e in zip(kernel.shape, strides, dilation, extra)]
+    strides, dilation, extra = (
+        spread(v, n) if v is not None else (None,) * n for v in (strides, dilation_rate, output_padding)
+    )
+    pads = [
+        conv_transpose_padding(k, s, d, padding, e)
+        for k, s, d, e in zip(kernel.shape, strides, dilation, extra)
+    ]
     kernel = _core.flip(kernel, range(n))
     kernel = _core.transpose(kernel, (*range(n), n + 1, n))
     result = _core.conv(to_channels_last(inputs, data_format), kernel, (1,) * n, pads, strides, dilation)

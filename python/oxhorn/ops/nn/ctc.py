@@ -61,7 +61,13 @@ def ctc_loss(target, output, target_length, output_length, mask_index=0):
 
 
 def _decode_spec(
-    inputs, sequence_lengths, strategy="greedy", beam_width=100, top_paths=1, merge_repeated=True, mask_index=0
+    inputs,
+    sequence_lengths,
+    strategy="greedy",
+    beam_width=100,
+    top_paths=1,
+    merge_repeated=True,
+    mask_index=0,
 ):
     batch, steps, _ = inputs.shape
     paths = 1 if strategy == "greedy" else top_paths
@@ -100,7 +106,9 @@ def ctc_decode(
         return _greedy(inputs, lengths, merge_repeated, mask_index)
     if strategy == "beam_search":
         values = static_value(_core.log_softmax(inputs, 2), "inputs")
-        return _beam_search(values, static_value(lengths, "sequence_lengths"), beam_width, top_paths, mask_index)
+        return _beam_search(
+            values, static_value(lengths, "sequence_lengths"), beam_width, top_paths, mask_index
+        )
     raise ValueError(f"Invalid strategy {strategy}. Supported values are 'greedy' and 'beam_search'.")
 
 

@@ -16,6 +16,8 @@ from oxhorn.ops._common import (
     where,
 )
 
+from oxhorn.ops._shapes import broadcasting, inferring, unify
+
 
 def _refuse_sparse(sparse):
     if sparse:
@@ -80,7 +82,7 @@ def _pair(target, output):
     return target, output
 
 
-@op(tensors=("target", "output"))
+@broadcasting(tensors=("target", "output"))
 def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """The cross-entropy of two distributions along an axis, which the result lacks.
 
@@ -97,7 +99,14 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
     return -_core.reduce("sum", target * _log_probabilities(output, from_logits, axis), (axis,))
 
 
-@op(tensors=("target", "output"))
+def _fill_classes(arguments):
+    xs = [arguments["target"], arguments["output"]]
+    rank = len(xs[1].shape)
+    groups = [[(0, a), (1, a)] for a in range(rank - 1)] if len(xs[0].shape) >= rank - 1 else []
+    arguments["target"], arguments["output"] = unify(xs, groups)
+
+
+@inferring(_fill_classes, tensors=("target", "output"))
 def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     """Minus the log probability of the class that `target` names, of shape `output.shape` without `axis`.
 
@@ -120,7 +129,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
     return -_core.reduce("sum", where(_is_class(target, output.shape[axis], axis), logs, 0.0), (axis,))
 
 
-@op(tensors=("target", "output"))
+@broadcasting(tensors=("target", "output"))
 def binary_crossentropy(target, output, from_logits=False):
     """The cross-entropy of two chances, element-wise.
 
@@ -134,7 +143,7 @@ def binary_crossentropy(target, output, from_logits=False):
     return -(target * unary("log", output) + (1.0 - target) * unary("log", 1.0 - output))
 
 
-@op(class_name="PSNR")
+@broadcasting(class_name="PSNR")
 def psnr(x1, x2, max_val):
     """The peak signal-to-noise ratio in decibels, of x1 to x2, whose largest possible value is `max_val`."""
     x1, x2 = to_float(x1), to_float(x2)
@@ -143,5 +152,3 @@ def psnr(x1, x2, max_val):
     error = unary("square", x1 - x2)
     mean = _core.reduce("sum", error, range(error.ndim)) / error.size
     return 20 * unary("log10", to_dtype(max_val, x2.dtype)) - 10 * unary("log10", mean)
-
-

@@ -42,7 +42,8 @@ def moments(x, axes, keepdims=False, synchronized=False):
         mean, variance = (_core.reshape(v, shape) for v in (mean, variance))
     if dtype in HALVES:
         mean, variance = (
-            _core.elementwise("minimum", _core.elementwise("maximum", v, -65504.0), 65504.0) for v in (mean, variance)
+            _core.elementwise("minimum", _core.elementwise("maximum", v, -65504.0), 65504.0)
+            for v in (mean, variance)
         )
     return to_dtype(mean, dtype), to_dtype(variance, dtype)
 
@@ -52,7 +53,8 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, with vectors along `axis`."""
     x = convert_to_tensor(x)
     mean, variance, offset, scale = (
-        None if v is None else like_rank(convert_to_tensor(v), x.ndim, axis) for v in (mean, variance, offset, scale)
+        None if v is None else like_rank(convert_to_tensor(v), x.ndim, axis)
+        for v in (mean, variance, offset, scale)
     )
     inverse = unary("rsqrt", variance + epsilon)
     if scale is not None:
@@ -73,7 +75,9 @@ def _layer_norm(x, gamma=None, beta=None, axis=-1, epsilon=None, rms_scaling=Fal
         for v in (None if p is None else to_dtype(p, x.dtype) for p in (gamma, beta))
     )
     mean = _mean(x, axes)
-    inverse = unary("rsqrt", _mean(unary("square", x - mean), axes) + (default_epsilon() if epsilon is None else epsilon))
+    inverse = unary(
+        "rsqrt", _mean(unary("square", x - mean), axes) + (default_epsilon() if epsilon is None else epsilon)
+    )
     if gamma is not None:
         inverse = inverse * gamma
     if rms_scaling:

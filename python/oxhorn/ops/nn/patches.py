@@ -38,8 +38,10 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     size, kernel, dilation, padding, stride = (
         spread(v, 2) for v in (output_size, kernel_size, dilation, padding, stride)
     )
-    counts = [(o + 2 * p - d * (k - 1) - 1) // s + 1
-              for o, k, d, p, s in zip(size, kernel, dilation, padding, stride)]
+    counts = [
+        (o + 2 * p - d * (k - 1) - 1) // s + 1
+        for o, k, d, p, s in zip(size, kernel, dilation, padding, stride)
+    ]
     channels = x.shape[1] // (kernel[0] * kernel[1])
     x = _core.reshape(x, (x.shape[0], channels, *kernel, *counts))
     total = None

@@ -57,7 +57,9 @@ def _adaptive(inputs, output_size, data_format, pool_axis):
     data_format = standardize_data_format(data_format)
     x = to_channels_last(to_float(inputs), data_format)
     if not 3 <= x.ndim <= 5:
-        raise ValueError(f"Adaptive pooling takes 1, 2 or 3 spatial axes. Received: inputs.shape={inputs.shape}")
+        raise ValueError(
+            f"Adaptive pooling takes 1, 2 or 3 spatial axes. Received: inputs.shape={inputs.shape}"
+        )
     for axis, n in enumerate(spread(output_size, x.ndim - 2), 1):
         i, size = np.arange(n), x.shape[axis]
         x = pool_axis(x, axis, i * size // n, -(-(i + 1) * size // n))

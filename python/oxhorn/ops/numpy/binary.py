@@ -5,7 +5,10 @@ import math
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import INT_TYPES
-from oxhorn.ops._common import FLOATS, binary, float_binary, promote, to_dtype, unary, where
+from oxhorn._base.keras_tensor import KerasTensor
+from oxhorn._base.op import op
+from oxhorn._base.symbolic import broadcast_shapes
+from oxhorn.ops._common import FLOATS, binary, dtype_of, float_binary, join_dtypes, promote, to_dtype, unary, where
 from oxhorn.ops._shapes import broadcasting
 from oxhorn.ops.numpy.elementwise import isfinite, isnan
 
@@ -259,43 +262,48 @@ def _logical(name, x1, x2):
     return _core.elementwise(name, to_dtype(x1, "bool"), to_dtype(x2, "bool"))
 
 
-@broadcasting(tensors=("x", "y"))
+def _bits_spec(x, y):
+    shapes = [getattr(v, "shape", ()) for v in (x, y)]
+    return KerasTensor(broadcast_shapes(*shapes), dtype=join_dtypes(dtype_of(x), dtype_of(y)))
+
+
+@op(tensors=("x", "y"), spec=_bits_spec)
 def bitwise_and(x, y):
     """The bits set in both."""
     return binary("bitwise_and", x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def bitwise_or(x, y):
     """The bits set in either."""
     return binary("bitwise_or", x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def bitwise_xor(x, y):
     """The bits set in exactly one."""
     return binary("bitwise_xor", x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def bitwise_left_shift(x, y):
     """The bits of x moved y places up."""
     return binary("left_shift", x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def left_shift(x, y):
     """The bits of x moved y places up; the same as `bitwise_left_shift`."""
     return bitwise_left_shift(x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def bitwise_right_shift(x, y):
     """The bits of x moved y places down; signed integers keep their sign."""
     return binary("right_shift", x, y)
 
 
-@broadcasting(tensors=("x", "y"))
+@op(tensors=("x", "y"), spec=_bits_spec)
 def right_shift(x, y):
     """The bits of x moved y places down; the same as `bitwise_right_shift`."""
     return bitwise_right_shift(x, y)

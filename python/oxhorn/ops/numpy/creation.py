@@ -7,7 +7,16 @@ from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import standardize_dtype
 from oxhorn._base.op import op
 from oxhorn._base.settings import floatx
-from oxhorn.ops._common import FLOATS, dtype_of, join_dtypes, like_rank, move_axis, nested_shape, static_value, to_dtype
+from oxhorn.ops._common import (
+    FLOATS,
+    dtype_of,
+    join_dtypes,
+    like_rank,
+    move_axis,
+    nested_shape,
+    static_value,
+    to_dtype,
+)
 
 
 def zeros(shape, dtype=None):
@@ -172,7 +181,8 @@ def _window(x, function):
 def _cosines(*coefficients):
     def function(i, last):
         terms = (
-            a * _core.elementwise("cos", i * (2 * math.pi * k / last)) if k else a for k, a in enumerate(coefficients)
+            a * _core.elementwise("cos", i * (2 * math.pi * k / last)) if k else a
+            for k, a in enumerate(coefficients)
         )
         return sum(terms)
 

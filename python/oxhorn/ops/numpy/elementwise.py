@@ -1,12 +1,14 @@
 """Element-wise functions of one tensor."""
 
+import functools
 import math
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.dtypes import standardize_dtype
 from oxhorn._base.op import op
 from oxhorn._base.settings import floatx
-from oxhorn.ops._common import FLOATS, binary, float_unary, to_float, unary, where
+from oxhorn.ops._common import FLOATS, binary, float_unary, to_dtype, to_float, unary, where
 
 _SIGNED_BITS = {"float16": "int16", "bfloat16": "int16", "float32": "int32", "float64": "int64"}
 
@@ -269,7 +271,7 @@ def log2(x):
 @op
 def logical_not(x):
     """Whether x is zero (or False)."""
-    return unary("logical_not", x)
+    return _core.elementwise("logical_not", to_dtype(x, "bool"))
 
 
 @op
@@ -413,4 +415,35 @@ def view(x, dtype=None):
         ValueError: if the last axis does not hold a whole number of the new items.
     """
     x = convert_to_tensor(x)
-    return x if dtype is None or dtype == x.dtype else _core.bitcast(x, dtype)
+    dtype = x.dtype if dtype is None else standardize_dtype(dtype)
+    if dtype == x.dtype:
+        return x
+    old, new = _bytes(x.dtype), _bytes(dtype)
+    if old == new:
+        return _core.bitcast(x, dtype)
+    if not x.ndim or x.shape[-1] * old % new:
+        raise ValueError(
+            f"view: the last axis must hold a whole number of items. Received: x.shape={x.shape}, "
+            f"x.dtype={x.dtype}, dtype={dtype}"
+        )
+    # By way of unsigned integers, whose parts are joined or taken apart, the lowest first.
+    small, large = f"uint{8 * min(old, new)}", f"uint{8 * max(old, new)}"
+    places = [8 * min(old, new) * i for i in range(max(old, new) // min(old, new))]
+    if old < new:
+        parts = _core.reshape(_core.cast(_bits(x, small), large), (*x.shape[:-1], -1, len(places)))
+        words = (_core.elementwise("left_shift", parts[..., i], _core.full((), n, large)) for i, n in enumerate(places))
+        return _bits(functools.reduce(lambda a, b: a + b, words), dtype)
+    word = _core.reshape(_bits(x, large), (*x.shape, 1))
+    parts = [_core.elementwise("right_shift", word, _core.full((), n, large)) for n in places]
+    parts = [_core.elementwise("bitwise_and", p, _core.full((), 2 ** (8 * new) - 1, large)) for p in parts]
+    parts = _core.reshape(_core.concat(parts, x.ndim), (*x.shape[:-1], -1))
+    return _bits(_core.cast(parts, small), dtype)
+
+
+def _bytes(dtype):
+    return 1 if dtype == "bool" else int(dtype.lstrip("uintbfloat")) // 8
+
+
+def _bits(x, dtype):
+    """x as, or of, unsigned integers of the same size; booleans have no bits of their own."""
+    return _core.cast(x, dtype) if "bool" in (x.dtype, dtype) else _core.bitcast(x, dtype)

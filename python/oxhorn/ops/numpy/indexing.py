@@ -5,6 +5,7 @@ import math
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn.ops._common import (
     canonical_axis,
@@ -60,7 +61,9 @@ def take_along_axis(x, indices, axis=None):
         x, axis = _core.reshape(x, (-1,)), 0
     axis = canonical_axis(axis, x.ndim)
     if x.ndim != indices.ndim:
-        raise ValueError(f"`x` and `indices` must have the same rank. Received: {x.shape} and {indices.shape}")
+        raise ValueError(
+            f"`x` and `indices` must have the same rank. Received: {x.shape} and {indices.shape}"
+        )
     sizes = [max(a, b) if 0 not in (a, b) else 0 for a, b in zip(x.shape, indices.shape)]
     x_shape, i_shape = list(sizes), list(sizes)
     x_shape[axis], i_shape[axis] = x.shape[axis], indices.shape[axis]
@@ -81,7 +84,7 @@ def where(condition, x1=None, x2=None):
     return choose(to_dtype(condition, "bool"), x1, x2)
 
 
-@op
+@op(spec=lambda x: tuple(KerasTensor((None,), dtype="int32") for _ in x.shape))
 def nonzero(x):
     """The indices of the elements that are not zero: a tuple of int32 vectors, one per axis.
 
@@ -140,7 +143,11 @@ def _sort(x, axis):
     x = convert_to_tensor(x)
     if axis is None or not x.ndim:
         x, axis = _core.reshape(x, (-1,)), 0
-    return _core.sort(x, canonical_axis(axis, x.ndim))
+    axis = canonical_axis(axis, x.ndim)
+    if x.dtype != "bool":
+        return _core.sort(x, axis)
+    values, order = _core.sort(_core.cast(x, "int32"), axis)
+    return _core.cast(values, "bool"), order
 
 
 @op
@@ -149,7 +156,14 @@ def argpartition(x, kth, axis=-1):
     return _sort(x, axis)[1]
 
 
-@op(tensors=("sorted_sequence", "values"), class_name="SearchSorted")
+def _search_spec(sorted_sequence, values, side="left"):
+    if len(sorted_sequence.shape) != 1:
+        raise ValueError("`searchsorted` only supports 1-D sorted sequences.")
+    # As in Keras: where the length is not known, it might not fit into an int32.
+    return KerasTensor(values.shape, dtype="int64" if sorted_sequence.shape[0] is None else "int32")
+
+
+@op(tensors=("sorted_sequence", "values"), class_name="SearchSorted", spec=_search_spec)
 def searchsorted(sorted_sequence, values, side="left"):
     """Where to insert the values so that the vector stays sorted; int32.
 
@@ -223,11 +237,17 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     if x.is_traced:
         length = minlength
         if not length:
-            raise ValueError("bincount: inside a compiled function `minlength` must be given; it is the length.")
+            raise ValueError(
+                "bincount: inside a compiled function `minlength` must be given; it is the length."
+            )
     else:
         length = max(int(minlength), int(x.numpy().max()) + 1 if x.size else 0)
     weights = None if weights is None else convert_to_tensor(weights)
-    dtype = "int32" if weights is None else join_dtypes(dtype_of(weights), "int32" if "int" in weights.dtype else float)
+    dtype = (
+        "int32"
+        if weights is None
+        else join_dtypes(dtype_of(weights), "int32" if "int" in weights.dtype else float)
+    )
     if x.ndim == 1:
         updates = _core.full(x.shape, 1, dtype) if weights is None else to_dtype(weights, dtype)
         return _core.scatter_nd("add", _core.full((length,), 0, dtype), _core.reshape(x, (-1, 1)), updates)
@@ -276,12 +296,38 @@ def histogram(x, bins=10, range=None):
     edges = linspace(low, high, bins + 1)
     place = searchsorted(edges, x, side="right")
     place = choose(x == high, bins, place)  # the last interval includes its end
-    counts = _core.scatter_nd("add", _core.full((bins + 2,), 0, "int32"), _core.reshape(place, (-1, 1)),
-                              _core.full((x.size,), 1, "int32"))
+    counts = _core.scatter_nd(
+        "add",
+        _core.full((bins + 2,), 0, "int32"),
+        _core.reshape(place, (-1, 1)),
+        _core.full((x.size,), 1, "int32"),
+    )
     return _core.cast(counts[1 : bins + 1], x.dtype), edges
 
 
-@op
+def _unique_spec(
+    x,
+    sorted=True,
+    return_index=False,
+    return_inverse=False,
+    return_counts=False,
+    axis=None,
+    size=None,
+    fill_value=None,
+):
+    shape = (size,)
+    if axis is not None:
+        axis = canonical_axis(axis, len(x.shape))
+        shape = (*x.shape[:axis], size, *x.shape[axis + 1 :])
+    inverse = x.shape if axis is None else (x.shape[axis],)
+    result = [KerasTensor(shape, dtype=x.dtype)]
+    for wanted, shape in ((return_index, (size,)), (return_inverse, inverse), (return_counts, (size,))):
+        if wanted:
+            result.append(KerasTensor(shape, dtype="int32"))
+    return result[0] if len(result) == 1 else tuple(result)
+
+
+@op(spec=_unique_spec)
 def unique(
     x,
     sorted=True,
@@ -311,8 +357,9 @@ def unique(
     along = axis or 0
     if size is not None:
         missing = size - values.shape[along]
-        values, index, counts = (np.take(v, range(min(size, v.shape[a])), a) for v, a in
-                                 ((values, along), (index, 0), (counts, 0)))
+        values, index, counts = (
+            np.take(v, range(min(size, v.shape[a])), a) for v, a in ((values, along), (index, 0), (counts, 0))
+        )
         if missing > 0:
             fill = values.min(initial=0) if fill_value is None and not values.size else fill_value
             widths = [(0, missing if a == along else 0) for a in builtins.range(values.ndim)]

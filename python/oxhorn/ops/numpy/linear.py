@@ -175,7 +175,9 @@ def _fill_cross(arguments):
         xs = unify_broadcast([arguments["x1"], arguments["x2"]], skip_last=1)
         # Vectors of unknown length are taken to have 3 elements.
         arguments["x1"], arguments["x2"] = (
-            KerasTensor((*x.shape[:-1], 3), dtype=x.dtype) if isinstance(x, KerasTensor) and x.shape[-1] is None else x
+            KerasTensor((*x.shape[:-1], 3), dtype=x.dtype)
+            if isinstance(x, KerasTensor) and x.shape[-1] is None
+            else x
             for x in xs
         )
 
@@ -192,9 +194,14 @@ def cross(x1, x2, axisa=-1, axisb=-1, axisc=-1, axis=None):
     if axis is not None:
         axisa = axisb = axisc = axis
     x1, x2 = _plain_operands(x1, x2)
-    x1, x2 = move_axis(x1, canonical_axis(axisa, x1.ndim), -1), move_axis(x2, canonical_axis(axisb, x2.ndim), -1)
+    x1, x2 = (
+        move_axis(x1, canonical_axis(axisa, x1.ndim), -1),
+        move_axis(x2, canonical_axis(axisb, x2.ndim), -1),
+    )
     if x1.shape[-1] not in (2, 3) or x2.shape[-1] not in (2, 3):
-        raise ValueError(f"`x1` and `x2` must have 2 or 3 elements along the axis. Received: {x1.shape}, {x2.shape}")
+        raise ValueError(
+            f"`x1` and `x2` must have 2 or 3 elements along the axis. Received: {x1.shape}, {x2.shape}"
+        )
     a, b = ([x[..., i] for i in range(x.shape[-1])] for x in (x1, x2))
     last = a[0] * b[1] - a[1] * b[0]
     if len(a) == len(b) == 2:
@@ -261,9 +268,7 @@ def diagonal(x, offset=0, axis1=0, axis2=1):
     x = convert_to_tensor(x)
     a, b = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
     if a == b:
-        raise ValueError(
-            f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}"
-        )
+        raise ValueError(f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}")
     rest = [i for i in range(x.ndim) if i not in (a, b)]
     x = _core.transpose(x, (*rest, a, b))
     rows, columns = x.shape[-2:]
@@ -318,7 +323,9 @@ def vander(x, N=None, increasing=False):
         )
     n = x.shape[0] if N is None else N
     powers = _core.iota((1, n), 1, x.dtype)
-    return _core.elementwise("power", _core.reshape(x, (-1, 1)), powers if increasing else _core.flip(powers, (1,)))
+    return _core.elementwise(
+        "power", _core.reshape(x, (-1, 1)), powers if increasing else _core.flip(powers, (1,))
+    )
 
 
 @op(tensors=("a",))

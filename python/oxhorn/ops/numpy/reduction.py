@@ -187,7 +187,9 @@ def average(x, axis=None, weights=None):
         if not isinstance(axis, int):
             raise ValueError("average: weights of another shape than x need an integer axis.")
         if weights.shape != (x.shape[axis],):
-            raise ValueError(f"average: expected weights of length {x.shape[axis]}, got shape {weights.shape}")
+            raise ValueError(
+                f"average: expected weights of length {x.shape[axis]}, got shape {weights.shape}"
+            )
         weights = like_rank(weights, x.ndim, axis)
     weights = _core.broadcast_to(weights, x.shape)
     return _reduce("sum", x * weights, axis, False) / _reduce("sum", weights, axis, False)
@@ -210,7 +212,8 @@ def _cumulative(kind, x, axis, dtype):
     if axis is None:
         x, axis = _core.reshape(x, (-1,)), 0
     dtype = standardize_dtype(dtype) if dtype else "int32" if x.dtype == "bool" else x.dtype
-    return _core.cumulative(kind, to_dtype(x, dtype), canonical_axis(axis, x.ndim))
+    (axis,) = canonical_axes(axis, x.ndim)
+    return _core.cumulative(kind, to_dtype(x, dtype), axis)
 
 
 def _rows(x, axis):
@@ -253,7 +256,11 @@ def _quantile(x, q, axis, method, keepdims, skip_nan=False):
             "Invalid quantile method. Expected 'linear', 'lower', 'higher', 'midpoint' or 'nearest'. "
             f"Received: method={method}"
         )
-    dtype = join_dtypes(dtype_of(x), dtype_of(q), float) if type(q) is not float else join_dtypes(dtype_of(x), float)
+    dtype = (
+        join_dtypes(dtype_of(x), dtype_of(q), float)
+        if type(q) is not float
+        else join_dtypes(dtype_of(x), float)
+    )
     x, q = to_dtype(x, dtype), to_dtype(q, "float64" if dtype == "float64" else "float32")
     rows, shape = _rows(x, axis)
     nan = unary("isnan", rows)
@@ -296,7 +303,11 @@ def percentile(x, q, axis=None, method="linear", keepdims=False):
 
 
 def _hundredth(x, q):
-    dtype = join_dtypes(dtype_of(x), float) if type(q) in (int, float) else join_dtypes(dtype_of(x), dtype_of(q), float)
+    dtype = (
+        join_dtypes(dtype_of(x), float)
+        if type(q) in (int, float)
+        else join_dtypes(dtype_of(x), dtype_of(q), float)
+    )
     return to_dtype(q, dtype) / 100
 
 
@@ -447,7 +458,9 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
     axis = canonical_axis(axis, y.ndim)
     if x is not None:
         x = to_dtype(x, dtype)
-        dx = take_slice(x, -1 if x.ndim == 1 else axis, 1) - take_slice(x, -1 if x.ndim == 1 else axis, None, -1)
+        dx = take_slice(x, -1 if x.ndim == 1 else axis, 1) - take_slice(
+            x, -1 if x.ndim == 1 else axis, None, -1
+        )
         dx = like_rank(dx, y.ndim, axis) if x.ndim == 1 else dx
     else:
         dx = to_dtype(dx, dtype)

@@ -35,10 +35,14 @@ def _target_shape(newshape):
         return tuple(static_value(newshape, "newshape").tolist())
     newshape = (newshape,) if hasattr(newshape, "__index__") or newshape is None else tuple(newshape)
     if any(d is None for d in newshape):
-        raise ValueError(f"`newshape` must not contain None; -1 stands for one unknown dimension. Received: {newshape}")
+        raise ValueError(
+            f"`newshape` must not contain None; -1 stands for one unknown dimension. Received: {newshape}"
+        )
     newshape = tuple(int(d) for d in newshape)
     if sum(d == -1 for d in newshape) > 1 or any(d < -1 for d in newshape):
-        raise ValueError(f"There must be at most one unknown dimension (-1) in `newshape`. Received: {newshape}")
+        raise ValueError(
+            f"There must be at most one unknown dimension (-1) in `newshape`. Received: {newshape}"
+        )
     return newshape
 
 
@@ -62,7 +66,9 @@ def transpose(x, axes=None):
         return _core.transpose(x, range(x.ndim)[::-1])
     axes = canonical_axes(axes, x.ndim)
     if len(axes) != x.ndim:
-        raise ValueError(f"axes must be a permutation of the axes of x. Received: axes={axes}, x.shape={x.shape}")
+        raise ValueError(
+            f"axes must be a permutation of the axes of x. Received: axes={axes}, x.shape={x.shape}"
+        )
     return _core.transpose(x, axes)
 
 
@@ -82,7 +88,9 @@ def moveaxis(x, source, destination):
     x = convert_to_tensor(x)
     source, destination = canonical_axes(source, x.ndim), canonical_axes(destination, x.ndim)
     if len(source) != len(destination):
-        raise ValueError(f"`source` and `destination` must be of one length. Received: {source}, {destination}")
+        raise ValueError(
+            f"`source` and `destination` must be of one length. Received: {source}, {destination}"
+        )
     order = [a for a in range(x.ndim) if a not in source]
     for d, s in sorted(zip(destination, source)):
         order.insert(d, s)
@@ -112,7 +120,9 @@ def _squeeze_spec(x, axis=None):
 def _check_squeeze(shape, axes):
     for a in axes:
         if shape[a] not in (1, None):
-            raise ValueError(f"Cannot squeeze axis {a}, because the dimension is not 1. Received shape: {shape}")
+            raise ValueError(
+                f"Cannot squeeze axis {a}, because the dimension is not 1. Received shape: {shape}"
+            )
 
 
 @op(spec=_squeeze_spec)
@@ -270,7 +280,9 @@ def tile(x, repeats):
     shape = (1,) * (rank - x.ndim) + x.shape
     pairs = [d for n, s in zip(repeats, shape) for d in (1, s)]
     wide = [d for n, s in zip(repeats, shape) for d in (n, s)]
-    return _core.reshape(_core.broadcast_to(_core.reshape(x, pairs), wide), [n * s for n, s in zip(repeats, shape)])
+    return _core.reshape(
+        _core.broadcast_to(_core.reshape(x, pairs), wide), [n * s for n, s in zip(repeats, shape)]
+    )
 
 
 @op
@@ -330,7 +342,9 @@ def roll(x, shift, axis=None):
 
 def _roll(x, shift, axis):
     if isinstance(shift, _core.Tensor) and shift.is_traced:
-        index = _core.elementwise("mod", _core.iota((x.shape[axis],), 0, "int32") - to_dtype(shift, "int32"), x.shape[axis])
+        index = _core.elementwise(
+            "mod", _core.iota((x.shape[axis],), 0, "int32") - to_dtype(shift, "int32"), x.shape[axis]
+        )
         return _core.gather(x, index, axis)
     shift = int(shift) % max(x.shape[axis], 1)
     if not shift:
@@ -389,7 +403,9 @@ def _pad_constant(x, widths, value):
     if type(value) in (bool, int, float):
         return _core.pad(x, low, high, (0,) * x.ndim, value)
     inside = _core.pad(_core.full(x.shape, True, "bool"), low, high, (0,) * x.ndim, False)
-    return _core.elementwise("where", inside, _core.pad(x, low, high, (0,) * x.ndim, 0), to_dtype(value, x.dtype))
+    return _core.elementwise(
+        "where", inside, _core.pad(x, low, high, (0,) * x.ndim, 0), to_dtype(value, x.dtype)
+    )
 
 
 def _reflect(i, n):
@@ -421,5 +437,7 @@ def _pad_widths(pad_width, rank):
     widths = [tuple(w) if len(w) == 2 else (w[0], w[0]) for w in widths]
     widths = widths * rank if len(widths) == 1 else widths
     if len(widths) != rank:
-        raise ValueError(f"`pad_width` must have a pair for each of the {rank} axes of x. Received: {pad_width}")
+        raise ValueError(
+            f"`pad_width` must have a pair for each of the {rank} axes of x. Received: {pad_width}"
+        )
     return widths

@@ -27,7 +27,9 @@ def vectorize(pyfunc, *, excluded=None, signature=None):
         tensors = [convert_to_tensor(args[i]) for i in mapped] + [convert_to_tensor(kwargs[k]) for k in names]
         inner = [0] * len(tensors) if ranks is None else ranks
         if len(inner) != len(tensors):
-            raise TypeError(f"wrong number of positional arguments: expected {len(inner)}, got {len(tensors)}")
+            raise TypeError(
+                f"wrong number of positional arguments: expected {len(inner)}, got {len(tensors)}"
+            )
         outer = [t.shape[: t.ndim - r] for t, r in zip(tensors, inner)]
         shape = _broadcast(outer)
         tensors = [_core.broadcast_to(t, shape + t.shape[t.ndim - r :]) for t, r in zip(tensors, inner)]

@@ -37,3 +37,6 @@ impl VjpContext<'_> {
         (shape(0), shape(1))
     }
 }
+
+#[cfg(test)]
+mod tests;

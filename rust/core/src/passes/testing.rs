@@ -64,14 +64,17 @@ pub(crate) fn sample(ty: &TensorType, seed: usize) -> Tensor {
 /// Whether two results are equal, NaN being equal to NaN and 0 to -0.
 pub(crate) fn same(a: &[Tensor], b: &[Tensor]) -> bool {
     let close = |x: &Scalar, y: &Scalar| {
-        x == y || (x.dtype() == y.dtype() && x.dtype().is_float() && {
-            let (x, y) = (x.as_f64(), y.as_f64());
-            x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-5 * x.abs().max(y.abs())
-        })
+        x == y
+            || (x.dtype() == y.dtype() && x.dtype().is_float() && {
+                let (x, y) = (x.as_f64(), y.as_f64());
+                x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-5 * x.abs().max(y.abs())
+            })
     };
     a.len() == b.len()
         && a.iter().zip(b).all(|(a, b)| {
-            a.ty == b.ty && a.data.len() == b.data.len() && a.data.iter().zip(&b.data).all(|(x, y)| close(x, y))
+            a.ty == b.ty
+                && a.data.len() == b.data.len()
+                && a.data.iter().zip(&b.data).all(|(x, y)| close(x, y))
         })
 }
 
@@ -203,7 +206,8 @@ pub(crate) fn apply(node: &Node, x: &[Tensor]) -> Vec<Tensor> {
                     let n = ty.shape.numel();
                     Tensor { ty, data: x.data[t * n..][..n].to_vec() }
                 });
-                let inputs: Vec<Tensor> = carry.iter().cloned().chain(slices).chain(constants.iter().cloned()).collect();
+                let inputs: Vec<Tensor> =
+                    carry.iter().cloned().chain(slices).chain(constants.iter().cloned()).collect();
                 let mut results = evaluate(&scan.body, &inputs);
                 for (y, slice) in ys.iter_mut().zip(results.drain(scan.carry..)) {
                     y[t] = slice.data;
@@ -241,36 +245,41 @@ fn reduce(r: &Reduce, ty: TensorType, x: &Tensor) -> Vec<Tensor> {
     vec![out]
 }
 
+/// The registers of a kernel at one point; `read` gives element n of operand i.
+pub(crate) fn registers(kernel: &Kernel, point: usize, read: impl Fn(usize, usize) -> Scalar) -> Vec<Scalar> {
+    let at = index(&Shape(kernel.space.clone()), point);
+    let mut registers: Vec<Scalar> = Vec::new();
+    for load in &kernel.loads {
+        let steps = at.iter().zip(&load.strides).map(|(&i, &s)| i as isize * s);
+        let element = load.offset + steps.sum::<isize>();
+        registers.push(read(load.operand as usize, element as usize));
+    }
+    for instr in &kernel.body {
+        registers.push(match instr {
+            Instr::Elementwise { op, args, .. } => {
+                op.fold(&args.iter().map(|&a| registers[a as usize]).collect::<Vec<_>>())
+            }
+            Instr::Cast { to, arg, .. } => registers[*arg as usize].cast(*to),
+            Instr::Const(value) => *value,
+            Instr::Index { dtype, offset, strides } => {
+                let steps = at.iter().zip(strides).map(|(&i, &s)| i as i64 * s);
+                Scalar::from_i64(offset + steps.sum::<i64>(), *dtype)
+            }
+        });
+    }
+    registers
+}
+
 /// The elements that a kernel stores.
 pub(crate) fn interpret(kernel: &Kernel, operands: &[Tensor]) -> Vec<Vec<Scalar>> {
-    let space = Shape(kernel.space.clone());
-    let inner: usize = kernel.space[space.rank() - kernel.reduced..].iter().product();
-    let outer: usize = kernel.space[..space.rank() - kernel.reduced].iter().product();
+    let points: usize = kernel.space.iter().product();
+    let inner: usize = kernel.space[kernel.space.len() - kernel.reduced..].iter().product();
     let mut out: Vec<Vec<Scalar>> = match &kernel.reduction {
-        Some(r) => vec![vec![super::fuse::identity(r.kind, r.dtype); outer]],
+        Some(r) => vec![vec![super::fuse::identity(r.kind, r.dtype); points / inner]],
         None => vec![Vec::new(); kernel.stores.len()],
     };
-    for point in 0..space.numel() {
-        let at = index(&space, point);
-        let mut registers: Vec<Scalar> = Vec::new();
-        for load in &kernel.loads {
-            let steps = at.iter().zip(&load.strides).map(|(&i, &s)| i as isize * s);
-            let element = load.offset + steps.sum::<isize>();
-            registers.push(operands[load.operand as usize].data[element as usize]);
-        }
-        for instr in &kernel.body {
-            registers.push(match instr {
-                Instr::Elementwise { op, args, .. } => {
-                    op.fold(&args.iter().map(|&a| registers[a as usize]).collect::<Vec<_>>())
-                }
-                Instr::Cast { to, arg, .. } => registers[*arg as usize].cast(*to),
-                Instr::Const(value) => *value,
-                Instr::Index { dtype, offset, strides } => {
-                    let steps = at.iter().zip(strides).map(|(&i, &s)| i as i64 * s);
-                    Scalar::from_i64(offset + steps.sum::<i64>(), *dtype)
-                }
-            });
-        }
+    for point in 0..points {
+        let registers = registers(kernel, point, |operand, element| operands[operand].data[element]);
         match &kernel.reduction {
             Some(r) => {
                 let total = &mut out[0][point / inner];
@@ -304,7 +313,10 @@ pub(crate) fn random_graph(seed: u64, nodes: usize) -> Graph {
             2 => vec![dims[1], dims[2]],
             _ => dims.to_vec(),
         };
-        values.push(g.input(TensorType::new([DType::F32, DType::F64, DType::I32, DType::F32][pick(4)], shape.as_slice())));
+        values.push(g.input(TensorType::new(
+            [DType::F32, DType::F64, DType::I32, DType::F32][pick(4)],
+            shape.as_slice(),
+        )));
     }
     let mut attempts = 0;
     while values.len() < nodes && attempts < 20 * nodes {
@@ -358,13 +370,23 @@ pub(crate) fn random_graph(seed: u64, nodes: usize) -> Graph {
             13 if rank >= 2 && dtype.is_float() && shape[rank - 1] == shape[rank - 2] => {
                 g.matmul(x, x, pick(2) == 0, pick(2) == 0)
             }
-            14 if rank > 0 && dtype.is_float() => {
-                g.add1(crate::op::Softmax { axis: pick(rank) }, &[x])
+            14 if rank > 0 && dtype.is_float() => g.add1(crate::op::Softmax { axis: pick(rank) }, &[x]),
+            15 if rank > 0 => {
+                let fill = g.full(Shape::scalar(), Scalar::one(dtype)).expect("scalar");
+                let mut low = smallvec::SmallVec::from_elem(0, rank);
+                let high = smallvec::SmallVec::from_elem(pick(3) as isize - 1, rank);
+                low[pick(rank)] = 1;
+                g.add1(
+                    crate::op::Pad { low, high, interior: smallvec::SmallVec::from_elem(0, rank) },
+                    &[x, fill],
+                )
             }
-            15 if rank > 0 => g.pad_axis(x, pick(rank), 1, pick(3) as isize - 1, Scalar::one(dtype)),
             16 => {
-                let candidates: Vec<Value> =
-                    values.iter().copied().filter(|&c| g.dtype(c) == DType::Bool && *g.shape(c) == shape).collect();
+                let candidates: Vec<Value> = values
+                    .iter()
+                    .copied()
+                    .filter(|&c| g.dtype(c) == DType::Bool && *g.shape(c) == shape)
+                    .collect();
                 match candidates.as_slice() {
                     [] => g.elementwise(Ew::Eq, &[x, x]),
                     c => {

@@ -304,7 +304,7 @@ impl<'a> Builder<'a> {
         };
         let home = match access {
             Access::Uniform | Access::PerRow | Access::Direct if memory => Home::Moving,
-            Access::Gathered => Home::Shared(size),
+            Access::Gathered if !copied => Home::Shared(size),
             _ => self.kept(size, vector),
         };
         self.homes.push(home);
@@ -440,7 +440,7 @@ impl<'a> Builder<'a> {
         let mut free: Vec<(usize, usize)> = Vec::new();
         let mut places = vec![None; self.homes.len()];
         let tile = self.nest.tile;
-        let mut take = |size: usize, free: &mut Vec<(usize, usize)>, scratch: &mut usize| {
+        let take = |size: usize, free: &mut Vec<(usize, usize)>, scratch: &mut usize| {
             if let Some(i) = free.iter().position(|&(s, _)| s == size) {
                 return free.swap_remove(i).1;
             }

@@ -242,13 +242,13 @@ instances! {
 
 /// Picks the instance for `$isa`.
 macro_rules! pick {
-    ($isa:expr, $m:ident :: <$($t:ty),* $(; $($c:expr),*)?>) => {
+    ($isa:expr, $m:ident [$($g:tt)*]) => {
         match $isa.level() {
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => $m::avx512::<$($t,)* $($($c,)*)?> as MicroFn,
+            Level::Avx512 => $m::avx512::<$($g)*> as MicroFn,
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => $m::avx2::<$($t,)* $($($c,)*)?> as MicroFn,
-            _ => $m::baseline::<$($t,)* $($($c,)*)?> as MicroFn,
+            Level::Avx2 => $m::avx2::<$($g)*> as MicroFn,
+            _ => $m::baseline::<$($g)*> as MicroFn,
         }
     };
 }
@@ -258,7 +258,7 @@ pub fn pick_unary<O: Unary>(isa: Isa) -> MicroFn {
     if O::SCALAR {
         return unary_in::baseline::<O>;
     }
-    pick!(isa, unary_in::<O>)
+    pick!(isa, unary_in [O])
 }
 
 /// The loop of a binary op on two vectors.
@@ -266,29 +266,29 @@ pub fn pick_binary<O: Binary>(isa: Isa) -> MicroFn {
     if O::SCALAR {
         return binary_in::baseline::<O, false, false>;
     }
-    pick!(isa, binary_in::<O; false, false>)
+    pick!(isa, binary_in [O, false, false])
 }
 
 /// The loop of a binary op whose operands may be uniform.
 pub fn pick_binary_uniform<O: Binary>(isa: Isa, uniform: [bool; 2]) -> MicroFn {
     match uniform {
-        [true, false] => pick!(isa, binary_in::<O; true, false>),
-        [false, true] => pick!(isa, binary_in::<O; false, true>),
-        _ => pick!(isa, binary_in::<O; false, false>),
+        [true, false] => pick!(isa, binary_in [O, true, false]),
+        [false, true] => pick!(isa, binary_in [O, false, true]),
+        _ => pick!(isa, binary_in [O, false, false]),
     }
 }
 
 /// The loop of a ternary op on three vectors.
 pub fn pick_ternary<O: Ternary>(isa: Isa) -> MicroFn {
-    pick!(isa, ternary_in::<O; false, false>)
+    pick!(isa, ternary_in [O, false, false])
 }
 
 /// The loop of a ternary op whose second and third operands may be uniform.
 pub fn pick_ternary_uniform<O: Ternary>(isa: Isa, uniform: [bool; 2]) -> MicroFn {
     match uniform {
-        [true, true] => pick!(isa, ternary_in::<O; true, true>),
-        [true, false] => pick!(isa, ternary_in::<O; true, false>),
-        [false, true] => pick!(isa, ternary_in::<O; false, true>),
-        _ => pick!(isa, ternary_in::<O; false, false>),
+        [true, true] => pick!(isa, ternary_in [O, true, true]),
+        [true, false] => pick!(isa, ternary_in [O, true, false]),
+        [false, true] => pick!(isa, ternary_in [O, false, true]),
+        _ => pick!(isa, ternary_in [O, false, false]),
     }
 }

@@ -15,6 +15,8 @@ mod pack;
 mod reduce;
 mod reducers;
 mod run;
+#[cfg(test)]
+mod tests;
 
 use oxhorn_core::kernel::{Instr, Kernel};
 use oxhorn_core::op::ReduceKind;

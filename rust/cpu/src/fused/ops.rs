@@ -82,7 +82,7 @@ macro_rules! int {
                 let odd = y & 1 == 1;
                 return if self == 1 { 1 } else if $signed && self == !0 { if odd { !0 } else { 1 } } else { 0 };
             }
-            let (mut base, mut exponent, mut power) = (self, y, 1);
+            let (mut base, mut exponent, mut power): ($t, $t, $t) = (self, y, 1);
             while exponent > 0 {
                 if exponent & 1 == 1 {
                     power = power.wrapping_mul(base);

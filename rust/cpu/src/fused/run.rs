@@ -1,7 +1,6 @@
 //! Walking a nest tile by tile with a body's registers.
 
 use std::cell::Cell;
-use std::mem::MaybeUninit;
 
 use smallvec::SmallVec;
 
@@ -12,20 +11,20 @@ use crate::step::Frame;
 /// A cache line of scratch memory.
 #[derive(Clone, Copy)]
 #[repr(align(64))]
-struct Line(#[allow(dead_code)] MaybeUninit<[u8; 64]>);
+struct Line(#[allow(dead_code)] [u8; 64]);
 
 thread_local! {
     static SCRATCH: Cell<Vec<Line>> = const { Cell::new(Vec::new()) };
 }
 
-/// Calls `f` with `bytes` of uninitialised memory, aligned to a cache line, that this thread keeps for
+/// Calls `f` with `bytes` of memory with anything in it, aligned to a cache line, that this thread keeps for
 /// the next call.
 pub(crate) fn with_scratch<R>(bytes: usize, f: impl FnOnce(*mut u8) -> R) -> R {
     // Taken out meanwhile: a nested call finds nothing and allocates its own.
     let mut lines = SCRATCH.take();
     let needed = bytes.div_ceil(64);
-    if lines.capacity() < needed {
-        lines = Vec::with_capacity(needed.next_power_of_two());
+    if lines.len() < needed {
+        lines.resize(needed.next_power_of_two(), Line([0; 64]));
     }
     let result = f(lines.as_mut_ptr().cast());
     SCRATCH.set(lines);

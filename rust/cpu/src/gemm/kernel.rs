@@ -11,12 +11,16 @@
 //! Each element of C is one chain of multiply-adds in the order of the segments, whatever the tile's
 //! size: how the work is cut into tiles never changes a result.
 
+use std::ops::{Add, AddAssign, Mul};
+
+use bytemuck::Pod;
+
 use super::simd::Simd;
 use crate::isa::{Isa, Level};
 
 /// Consecutive steps of the depth.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Segment {
+pub struct Segment {
     /// Elements from A's origin to the first step.
     pub a: usize,
     /// Elements from B's origin to the first step.
@@ -27,7 +31,7 @@ pub(crate) struct Segment {
 
 /// Where the rows of a tile start.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Rows<'a> {
+pub enum Rows<'a> {
     /// Elements between consecutive rows.
     Stride(usize),
     /// Elements from the origin to each row; at least as many as the tile has rows.
@@ -36,7 +40,7 @@ pub(crate) enum Rows<'a> {
 
 /// One tile: C = A B, or C += A B.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tile<'a, T> {
+pub struct Tile<'a, T> {
     /// A's element (0, 0).
     pub a: *const T,
     /// A's rows.
@@ -45,7 +49,8 @@ pub(crate) struct Tile<'a, T> {
     pub a_step: usize,
     /// B's element (0, 0).
     pub b: *const T,
-    /// Elements between B's steps; columns are adjacent.
+    /// Elements between B's steps; columns are adjacent, and padded with anything to a whole number
+    /// of vectors unless the kernels have cheap masks.
     pub b_step: usize,
     /// The depth.
     pub segments: &'a [Segment],
@@ -68,13 +73,15 @@ pub(crate) struct Tile<'a, T> {
 /// # Safety
 /// The kernel's instruction set must be present, all addresses that the tile describes valid, C not
 /// aliased by A or B.
-pub(crate) type Kernel<T> = unsafe fn(&Tile<'_, T>);
+pub type Kernel<T> = unsafe fn(&Tile<'_, T>);
 
 /// The kernels of one element type on one instruction set.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Kernels<T: 'static> {
+pub struct Kernels<T: 'static> {
     /// Elements per vector.
     pub lanes: usize,
+    /// Whether B may be unpadded.
+    pub cheap_masks: bool,
     /// Most rows of a tile.
     pub mr: usize,
     /// Vectors in a wide tile's row.
@@ -97,6 +104,11 @@ impl<T> Kernels<T> {
         self.lanes * self.nv
     }
 
+    /// Columns of a flat tile.
+    pub const fn flat_nr(&self) -> usize {
+        self.lanes * self.flat_nv
+    }
+
     /// The kernel for `rows` (1 to `mr`) at a stride and `cols` (1 to `nr`).
     #[inline]
     pub fn strided(&self, rows: usize, cols: usize) -> Kernel<T> {
@@ -117,16 +129,17 @@ impl<T> Kernels<T> {
 }
 
 /// Row `i`'s start.
+///
+/// # Safety
+/// The tile has more than `i` rows, and offsets only if `GATHER`.
 #[inline(always)]
-fn row<const GATHER: bool>(rows: Rows<'_>, i: usize) -> usize {
+unsafe fn row<const GATHER: bool>(rows: Rows<'_>, i: usize) -> usize {
     match rows {
         Rows::Stride(stride) => i * stride,
         Rows::Offsets(offsets) => {
-            if GATHER {
-                offsets[i]
-            } else {
-                0
-            }
+            debug_assert!(GATHER && i < offsets.len());
+            // SAFETY: there is an offset for each row.
+            if GATHER { unsafe { *offsets.as_ptr().add(i) } } else { 0 }
         }
     }
 }
@@ -150,7 +163,8 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const GATHER: bool>(t:
                 for j in 0..NV - 1 {
                     bv[j] = S::load(b.add(j * S::LANES));
                 }
-                bv[NV - 1] = S::load_masked(b.add((NV - 1) * S::LANES), mask);
+                let last = b.add((NV - 1) * S::LANES);
+                bv[NV - 1] = if S::CHEAP_MASKS { S::load_masked(last, mask) } else { S::load(last) };
                 for i in 0..MR {
                     let av = S::splat(a.add(rows[i]));
                     for j in 0..NV {
@@ -259,6 +273,7 @@ macro_rules! kernels {
             }
             Kernels {
                 lanes: <$simd>::LANES,
+                cheap_masks: <$simd>::CHEAP_MASKS,
                 mr: $mr,
                 nv: $nv,
                 strided: kernels!(@rows one false [$($r)*] [$($v)*]),
@@ -304,8 +319,10 @@ mod portable {
     kernels!(PORTABLE_F64, Array<f64, 2>, f64, [], mr 4, nv 2 [1 2], flat 4, rows [1 2 3 4], flat_rows [1 2]);
 }
 
-/// The element types that have micro-kernels.
-pub(crate) trait Real: Copy + Send + Sync + PartialOrd + std::ops::Add<Output = Self> + std::ops::AddAssign + std::ops::Mul<Output = Self> + 'static {
+/// The types that have micro-kernels: f32 and f64.
+pub trait Real:
+    Pod + Send + Sync + PartialOrd + Add<Output = Self> + AddAssign + Mul<Output = Self> + 'static
+{
     /// Zero.
     const ZERO: Self;
     /// The kernels of an instruction set.

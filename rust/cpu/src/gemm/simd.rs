@@ -13,6 +13,9 @@ pub(crate) unsafe trait Simd: Copy {
     type Mask: Copy;
     /// Elements per vector.
     const LANES: usize;
+    /// Whether a masked load costs no more than a whole one. Where it does, the micro-kernel loads
+    /// whole vectors and wants B padded.
+    const CHEAP_MASKS: bool;
     unsafe fn zero() -> Self;
     unsafe fn splat(x: *const Self::Elem) -> Self;
     unsafe fn mask(lanes: usize) -> Self::Mask;
@@ -55,6 +58,7 @@ macro_rules! x86 {
             type Elem = $elem;
             type Mask = $mask;
             const LANES: usize = $lanes;
+            const CHEAP_MASKS: bool = $lanes * size_of::<$elem>() == 64;
             #[inline(always)]
             unsafe fn zero() -> Self {
                 // SAFETY: the caller has the instruction set.
@@ -229,6 +233,7 @@ mod neon {
                 type Elem = $elem;
                 type Mask = usize;
                 const LANES: usize = $lanes;
+                const CHEAP_MASKS: bool = false;
                 #[inline(always)]
                 unsafe fn zero() -> Self {
                     // SAFETY: NEON is part of aarch64.
@@ -317,6 +322,7 @@ macro_rules! portable {
             type Elem = $elem;
             type Mask = usize;
             const LANES: usize = $lanes;
+            const CHEAP_MASKS: bool = $lanes * size_of::<$elem>() == 64;
             #[inline(always)]
             unsafe fn zero() -> Self {
                 Self([0.0; $lanes])

@@ -33,3 +33,33 @@ impl Arch for Avx2 {
 impl Arch for Avx512 {
     const FMA: bool = true;
 }
+
+/// Compiles `$body::<T, A>` for every instruction set, `A` being its [`Arch`], as a function that takes an
+/// [`Isa`](crate::isa::Isa) first.
+macro_rules! per_arch {
+    ($($(#[$meta:meta])* $vis:vis fn $name:ident<$t:ident: $bound:ident>($($arg:ident: $ty:ty),* $(,)?) = $body:ident;)*) => { $(
+        $(#[$meta])*
+        $vis fn $name<$t: $bound>(isa: $crate::isa::Isa, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+            fn avx2<$t: $bound>($($arg: $ty),*) {
+                $body::<$t, $crate::vmath::Avx2>($($arg),*)
+            }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+            fn avx512<$t: $bound>($($arg: $ty),*) {
+                $body::<$t, $crate::vmath::Avx512>($($arg),*)
+            }
+            match isa.level() {
+                // SAFETY: an Isa exists only for instruction sets that were detected.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Level::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::isa::Level::Avx2 => unsafe { avx2($($arg),*) },
+                _ => $body::<$t, $crate::vmath::Baseline>($($arg),*),
+            }
+        }
+    )* };
+}
+pub(crate) use per_arch;

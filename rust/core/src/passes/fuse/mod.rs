@@ -20,8 +20,8 @@ use rustc_hash::FxHashMap;
 use smallvec::{SmallVec, smallvec};
 
 use self::cost::{Estimate, Instance};
-use self::map::{Cuts, Map};
 pub(crate) use self::emit::identity;
+use self::map::{Cuts, Map};
 use crate::{Graph, NodeId, Op, Result, Value};
 
 mod cost;
@@ -516,7 +516,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
+        #![proptest_config(ProptestConfig::with_cases(1000))]
         #[test]
         fn nothing_changes(seed in any::<u64>(), nodes in 3usize..40) {
             let graph = resolve(random_graph(seed, nodes))?;

@@ -1,0 +1,116 @@
+"""`save_model`, `load_model` and their forms for weights alone: the format follows from the path."""
+
+import os
+import warnings
+
+from oxhorn.saving import saving_lib
+
+
+def _may_write(filepath, overwrite):
+    if overwrite or not os.path.exists(filepath):
+        return True
+    answer = input(f"[WARNING] {filepath} already exists - overwrite? [y/n] ").strip().lower()
+    return answer in ("y", "yes")
+
+
+def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
+    """Writes a model to a `.keras` file, or to a directory if `zipped` is False.
+
+    Args:
+        model: the model.
+        filepath: path that ends in ".keras".
+        overwrite: whether to replace an existing file without asking.
+        zipped: whether to write one file (default) or a directory.
+
+    Raises:
+        ValueError: for another extension.
+    """
+    filepath = os.fspath(filepath)
+    if kwargs.pop("save_format", None):
+        warnings.warn(
+            "The `save_format` argument is deprecated. Specify the format by the path's extension.", stacklevel=2
+        )
+    kwargs.pop("include_optimizer", None)
+    if kwargs:
+        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
+    if filepath.endswith((".h5", ".hdf5")):
+        raise ValueError(
+            f"Saving to the legacy HDF5 format is not supported; use a `.keras` path. Received: filepath={filepath}"
+        )
+    if zipped is None:
+        zipped = filepath.endswith(".keras") or not os.path.isdir(filepath)
+    if zipped and not filepath.endswith(".keras"):
+        raise ValueError(
+            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras "
+            f"format (recommended) or a `.h5` extension. Received: filepath={filepath}."
+        )
+    if _may_write(filepath, overwrite):
+        saving_lib.save_model(model, filepath, zipped=zipped)
+
+
+def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
+    """Reads a model written by `save_model`, here or in Keras.
+
+    Nothing in the file is executed: classes come from a closed table and from `custom_objects`.
+
+    Args:
+        filepath: path of a `.keras` file or of a directory.
+        custom_objects: dict from name to class or function.
+        compile: whether to compile the model as it was.
+        safe_mode: whether to refuse Lambda layers, whose code would come from the file.
+
+    Raises:
+        ValueError: if the file is not there or is no model.
+    """
+    filepath = os.fspath(filepath)
+    if os.path.isdir(filepath) or (filepath.endswith(".keras") and _starts_with(filepath, b"PK")):
+        return saving_lib.load_model(filepath, custom_objects, compile, safe_mode)
+    if not os.path.exists(filepath):
+        raise ValueError(f"File not found: filepath={filepath}. Please ensure the file is an accessible file.")
+    if _starts_with(filepath, b"\x89HDF"):
+        raise ValueError(
+            f"{filepath} is a legacy HDF5 file, which is not supported yet. Convert it with Keras: "
+            "`keras.models.load_model(path).save('model.keras')`."
+        )
+    raise ValueError(
+        f"File format not supported: filepath={filepath}. Supported are `.keras` zip archives and directories "
+        "written with `zipped=False`."
+    )
+
+
+def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs):
+    """Writes the weights of a model or layer to a `.weights.h5` file."""
+    filepath = os.fspath(filepath)
+    if not filepath.endswith(".weights.h5"):
+        raise ValueError(
+            "The filename must end in `.weights.h5`. "
+            f"Received: filepath={filepath}"
+        )
+    if _may_write(filepath, overwrite):
+        saving_lib.save_weights_only(model, filepath, max_shard_size, **kwargs)
+
+
+def load_weights(model, filepath, skip_mismatch=False, **kwargs):
+    """Reads weights from a `.weights.h5` or `.keras` file.
+
+    Args:
+        model: the model or layer.
+        filepath: path.
+        skip_mismatch: keep the weights of layers that do not match, with a warning, in place of an error.
+    """
+    filepath = os.fspath(filepath)
+    if not filepath.endswith((".keras", ".weights.h5")):
+        raise ValueError(
+            f"File format not supported: filepath={filepath}. Supported are `.keras` and `.weights.h5` files."
+        )
+    if not os.path.exists(filepath):
+        raise FileNotFoundError(f"No such file: {filepath}")
+    saving_lib.load_weights_only(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+
+def _starts_with(filepath, magic):
+    try:
+        with open(filepath, "rb") as file:
+            return file.read(len(magic)) == magic
+    except OSError:
+        return False

@@ -1,0 +1,39 @@
+"""Helpers around models. Each is imported when it is first used."""
+
+import importlib
+
+# Where each public name is defined.
+_NAMES = {
+    "CustomObjectScope": "saving.object_registration",
+    "Progbar": "utils.progbar",
+    "clear_session": "_base.global_state",
+    "custom_object_scope": "saving.object_registration",
+    "deserialize_keras_object": "saving.serialization_lib",
+    "disable_interactive_logging": "_base.settings",
+    "enable_interactive_logging": "_base.settings",
+    "get_custom_objects": "saving.object_registration",
+    "get_file": "utils.file_utils",
+    "get_registered_name": "saving.object_registration",
+    "get_registered_object": "saving.object_registration",
+    "is_interactive_logging_enabled": "_base.settings",
+    "is_keras_tensor": "_base.keras_tensor",
+    "normalize": "utils.numerical_utils",
+    "pad_sequences": "utils.sequence_utils",
+    "register_keras_serializable": "saving.object_registration",
+    "serialize_keras_object": "saving.serialization_lib",
+    "set_random_seed": "utils.rng_utils",
+    "standardize_dtype": "_base.dtypes",
+    "to_categorical": "utils.numerical_utils",
+}
+
+
+def __getattr__(name):
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"oxhorn.{_NAMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_NAMES})

@@ -1,0 +1,110 @@
+//! Element types of floating-point products: as stored, and as accumulated.
+
+use bytemuck::Pod;
+use half::{bf16, f16};
+
+use super::kernel::Real;
+use super::pack;
+use crate::isa::Isa;
+use crate::multiversion;
+use crate::pool::SharedMut;
+use crate::vmath::{bf16_from_f32, bf16_to_f32, f16_from_f32, f16_to_f32};
+
+/// A floating-point type as stored in tensors: f32, f64, and float16 and bfloat16, whose products are
+/// accumulated in f32.
+pub trait Float: Pod + Send + Sync {
+    /// Type of products and sums.
+    type Acc: Real + Float<Acc = Self::Acc>;
+    /// Exact.
+    fn to_acc(self) -> Self::Acc;
+    /// Converts a slice to one of the same length.
+    fn widen(isa: Isa, src: &[Self], dst: &mut [Self::Acc]);
+    /// Converts a slice to one of the same length, rounding to nearest even.
+    fn narrow(isa: Isa, src: &[Self::Acc], dst: &mut [Self]);
+    /// `dst[i * dst_stride + j] = src[j * src_stride + i]` for i < rows, j < cols.
+    fn transpose(
+        isa: Isa,
+        src: &[Self],
+        src_stride: usize,
+        rows: usize,
+        cols: usize,
+        dst: &mut [Self::Acc],
+        dst_stride: usize,
+    );
+    /// The slice itself, when it needs no conversion.
+    fn as_acc(src: &[Self]) -> Option<&[Self::Acc]>;
+    /// The shared slice as one of the accumulator's type if it is, else unchanged.
+    fn shared(dst: SharedMut<Self>) -> Result<SharedMut<Self::Acc>, SharedMut<Self>>;
+}
+
+macro_rules! wide {
+    ($($elem:ty, $transpose:path;)*) => {$(
+        impl Float for $elem {
+            type Acc = Self;
+            fn to_acc(self) -> Self {
+                self
+            }
+            fn widen(_: Isa, src: &[Self], dst: &mut [Self]) {
+                dst.copy_from_slice(src);
+            }
+            fn narrow(_: Isa, src: &[Self], dst: &mut [Self]) {
+                dst.copy_from_slice(src);
+            }
+            fn transpose(isa: Isa, src: &[Self], src_stride: usize, rows: usize, cols: usize, dst: &mut [Self], dst_stride: usize) {
+                $transpose(isa, src, src_stride, rows, cols, dst, dst_stride);
+            }
+            fn as_acc(src: &[Self]) -> Option<&[Self]> {
+                Some(src)
+            }
+            fn shared(dst: SharedMut<Self>) -> Result<SharedMut<Self>, SharedMut<Self>> {
+                Ok(dst)
+            }
+        }
+    )*};
+}
+wide! { f32, pack::transpose_f32; f64, pack::transpose_f64; }
+
+macro_rules! narrow {
+    ($($elem:ty, $widen:ident, $narrow:ident, $to:path, $from:path;)*) => {$(
+        multiversion! {
+            fn $widen(src: &[$elem], dst: &mut [f32]) {
+                assert_eq!(src.len(), dst.len());
+                for (x, y) in src.iter().zip(dst) {
+                    *y = $to(x.to_bits());
+                }
+            }
+            fn $narrow(src: &[f32], dst: &mut [$elem]) {
+                assert_eq!(src.len(), dst.len());
+                for (&x, y) in src.iter().zip(dst) {
+                    *y = <$elem>::from_bits($from(x));
+                }
+            }
+        }
+
+        impl Float for $elem {
+            type Acc = f32;
+            fn to_acc(self) -> f32 {
+                $to(self.to_bits())
+            }
+            fn widen(isa: Isa, src: &[Self], dst: &mut [f32]) {
+                $widen(isa, src, dst);
+            }
+            fn narrow(isa: Isa, src: &[f32], dst: &mut [Self]) {
+                $narrow(isa, src, dst);
+            }
+            fn transpose(_: Isa, src: &[Self], src_stride: usize, rows: usize, cols: usize, dst: &mut [f32], dst_stride: usize) {
+                pack::transpose_plain(src, src_stride, rows, cols, dst, dst_stride);
+            }
+            fn as_acc(_: &[Self]) -> Option<&[f32]> {
+                None
+            }
+            fn shared(dst: SharedMut<Self>) -> Result<SharedMut<f32>, SharedMut<Self>> {
+                Err(dst)
+            }
+        }
+    )*};
+}
+narrow! {
+    f16, widen_f16, narrow_f16, f16_to_f32, f16_from_f32;
+    bf16, widen_bf16, narrow_bf16, bf16_to_f32, bf16_from_f32;
+}

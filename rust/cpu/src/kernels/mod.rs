@@ -1,0 +1,63 @@
+//! Kernels of the structural ops, one file per family.
+
+mod along;
+mod control;
+mod copy;
+mod element;
+mod indexing;
+mod matmul;
+mod movement;
+mod random;
+mod softmax;
+mod sorting;
+#[cfg(test)]
+mod tests;
+
+use oxhorn_core::plan::Step;
+use oxhorn_core::{Error, Op, Result};
+
+use crate::fused;
+use crate::step::{Args, Layout, Task};
+
+/// Compiles one instruction; returns it with the number of instructions inside.
+pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Result<(Task, usize)> {
+    if !matches!(step.op, Op::Fused(_) | Op::Scan(_) | Op::While(_) | Op::Cond(_)) {
+        check(step)?;
+    }
+    let task = match &step.op {
+        Op::Fused(kernel) => fused::compile(kernel, args, layout)?,
+        Op::Scan(op) => return control::scan(op, args, layout),
+        Op::While(op) => return control::while_loop(op, args, layout),
+        Op::Cond(_) => return control::cond(args, layout),
+        Op::RandomBits(_) => random::random_bits(args)?,
+        Op::Pad(op) => movement::pad(op, args)?,
+        Op::Concat(op) => movement::concat(op, args)?,
+        Op::DynamicSlice(_) => movement::dynamic_slice(args)?,
+        Op::DynamicUpdateSlice(_) => movement::dynamic_update_slice(args)?,
+        Op::Gather(op) => indexing::gather(op, args)?,
+        Op::GatherAlong(op) => indexing::gather_along(op, args)?,
+        Op::GatherNd(_) => indexing::gather_nd(args)?,
+        Op::ScatterNd(op) => indexing::scatter_nd(op, args)?,
+        Op::ScatterAlong(op) => indexing::scatter_along(op, args)?,
+        Op::ArgReduce(op) => along::arg_reduce(op, args)?,
+        Op::Cumulative(op) => along::cumulative(op, args)?,
+        Op::Softmax(op) => softmax::softmax(softmax::Kind::Softmax, op.axis, args)?,
+        Op::LogSoftmax(op) => softmax::softmax(softmax::Kind::LogSoftmax, op.axis, args)?,
+        Op::Sort(op) => sorting::sort(op, args)?,
+        Op::TopK(op) => sorting::top_k(op, args)?,
+        Op::MatMul(op) => matmul::matmul(op, args)?,
+        other => return Err(Error::Internal(format!("cpu: no kernel for {}", other.name()))),
+    };
+    Ok((task, 0))
+}
+
+/// Makes sure that the operands and results have the types that the op's rule says: kernels rely on it.
+fn check(step: &Step) -> Result<()> {
+    let inputs: Vec<_> = step.inputs.iter().map(|o| o.ty.clone()).collect();
+    let types = oxhorn_core::infer::infer(&step.op, &inputs)?;
+    if types.iter().eq(step.outputs.iter().map(|o| &o.ty)) {
+        return Ok(());
+    }
+    let got: Vec<_> = step.outputs.iter().map(|o| &o.ty).collect();
+    Err(Error::Internal(format!("{}: expected results {types:?}, got {got:?}", step.op.name())))
+}
