@@ -1,7 +1,6 @@
 """Runs a function as `fit` and `predict` would: traced once, compiled, then called."""
 
 import numpy as np
-import pytest
 
 from oxhorn import _core
 
@@ -12,10 +11,7 @@ def run_traced(function, *arrays, calls=1):
     trace = _core.Trace()
     with trace:
         outputs = function(*(trace.input(a.shape, str(a.dtype)) for a in arrays))
-    try:
-        compiled = trace.compile(list(outputs or ()))
-    except NotImplementedError:
-        pytest.skip("the engine's stand-in does not compile")
+    compiled = trace.compile(list(outputs or ()))
     for _ in range(calls):
         results = compiled(arrays)
     return [np.asarray(r) for r in results]

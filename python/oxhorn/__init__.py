@@ -59,18 +59,16 @@ def version():
 
 
 def __getattr__(name):
-    if name in _NAMESPACES:
-        qualified = f"{__name__}.{name}"
-        try:
-            return importlib.import_module(qualified)
-        except ModuleNotFoundError as error:
-            if error.name == qualified:  # not written yet
-                raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    module = f"{__name__}.{name if name in _NAMESPACES else _NAMES.get(name)}"
+    try:
+        if name in _NAMESPACES:
+            return importlib.import_module(module)
+        if name in _NAMES:
+            value = globals()[name] = getattr(importlib.import_module(module), name)
+            return value
+    except ModuleNotFoundError as error:
+        if error.name != module:
             raise
-    if name in _NAMES:
-        value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-        globals()[name] = value
-        return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -264,6 +264,18 @@ def test_loss_scale():
         oxhorn.optimizers.LossScaleOptimizer(oxhorn.optimizers.SGD(), clipnorm=1.0)
 
 
+@pytest.mark.parametrize(("gradient", "scale", "iterations"), [(1.0, 16.0, 2), (np.inf, 2.0, 0)])
+def test_loss_scale_traced(gradient, scale, iterations):
+    inner = oxhorn.optimizers.SGD(0.5)
+    optimizer = oxhorn.optimizers.LossScaleOptimizer(inner, initial_scale=8.0, dynamic_growth_steps=2)
+    variable = oxhorn.Variable(np.ones(2, "float32"))
+    optimizer.build([variable])
+    run_traced(lambda g: optimizer.apply([g], [variable]), np.full(2, gradient, "float32"), calls=2)
+    assert float(optimizer.dynamic_scale) == scale
+    assert int(optimizer.iterations) == iterations
+    np.testing.assert_array_equal(variable.numpy(), 1 - iterations * 0.5 / 8)
+
+
 def test_multi_optimizer():
     def run(library):
         optimizers = library.optimizers

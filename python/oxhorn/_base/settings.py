@@ -21,6 +21,14 @@ def backend():
     return "oxhorn"
 
 
+def set_backend(backend):
+    """Does nothing for "oxhorn"; there is no other engine, so any other name is a ValueError."""
+    if backend != "oxhorn":
+        raise ValueError(
+            f"Oxhorn is its own backend; available backends: 'oxhorn'. Received: backend={backend}"
+        )
+
+
 def floatx():
     """The default float dtype, e.g. "float32"."""
     return _values["floatx"]

@@ -7,6 +7,7 @@ from oxhorn import metrics as metrics_module
 from oxhorn import ops, tree
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.naming import get_object_name
+from oxhorn._base.scopes import name_scope
 from oxhorn.losses.loss import Loss
 from oxhorn.metrics.metric import Metric
 
@@ -409,7 +410,7 @@ class CompileLoss(Loss):
         )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
-        with ops.name_scope(self.name):
+        with name_scope(self.name):
             return self.call(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred, sample_weight=None):

@@ -18,6 +18,7 @@ from oxhorn._base.settings import (
     is_traceback_filtering_enabled,
     max_epochs,
     max_steps_per_epoch,
+    set_backend,
     set_epsilon,
     set_floatx,
     set_image_data_format,

@@ -105,6 +105,8 @@ class DTypePolicy:
 class FloatDTypePolicy(DTypePolicy):
     """The same as `DTypePolicy`."""
 
+    _keras_module = "keras"
+
 
 def set_dtype_policy(policy):
     """Sets the policy of layers that are given none: a `DTypePolicy` or its name."""

@@ -62,6 +62,8 @@ class Layer(LayerState, Operation):
     `call()` may take `training`, which is handed down from the outermost call, and `mask`.
     """
 
+    _keras_module = "keras"
+
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if not getattr(cls.build, "_wraps_build", False):

@@ -94,7 +94,10 @@ def _functions(name):
         else {
             k: v
             for k, v in vars(namespace).items()
-            if inspect.isfunction(v) and not k.startswith("_") and k not in _NOT_PURE
+            if inspect.isfunction(v)
+            and not k.startswith("_")
+            and k not in _NOT_PURE
+            and not v.__module__.startswith("oxhorn._")
         }
     )
 
@@ -102,10 +105,10 @@ def _functions(name):
 @functools.cache
 def _top_level_classes():
     from oxhorn.dtype_policies import DTypePolicy, FloatDTypePolicy
-    from oxhorn.layers.input_spec import InputSpec
+    from oxhorn.layers import InputSpec, Layer
     from oxhorn.models import Functional, Model, Sequential
 
-    classes = (DTypePolicy, FloatDTypePolicy, InputSpec, Model, Sequential, Functional)
+    classes = (DTypePolicy, FloatDTypePolicy, InputSpec, Layer, Model, Sequential, Functional)
     return {cls.__name__: cls for cls in classes}
 
 

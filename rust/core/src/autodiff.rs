@@ -160,3 +160,6 @@ impl Cotangents {
         self.of[value.node.0 as usize].get(value.index as usize).copied().flatten()
     }
 }
+
+#[cfg(test)]
+mod tests;

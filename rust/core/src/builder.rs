@@ -315,3 +315,6 @@ pub(crate) fn zeros(rank: usize) -> Dims {
 pub(crate) fn ones(rank: usize) -> Dims {
     SmallVec::from_elem(1, rank)
 }
+
+#[cfg(test)]
+mod tests;

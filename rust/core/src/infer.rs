@@ -222,3 +222,166 @@ pub(crate) fn splice(dims: &[usize], axis: usize, middle: &[usize]) -> Shape {
     out.extend_from_slice(&dims[axis + 1..]);
     Shape(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use smallvec::SmallVec;
+
+    use super::*;
+    use crate::op::*;
+
+    fn ty(dtype: DType, shape: &[usize]) -> TensorType {
+        TensorType::new(dtype, shape)
+    }
+
+    /// Errors name the op, what was expected and what came.
+    #[test]
+    fn messages() {
+        let message = |op: Op, inputs: &[TensorType]| infer(&op, inputs).unwrap_err().to_string();
+        let (x, y) = (ty(DType::F32, &[2, 3]), ty(DType::F32, &[4, 3]));
+        let cases = [
+            (
+                message(Ew::Add.into(), &[x.clone(), y.clone()]),
+                "add: expected an operand of shape (2, 3), got (4, 3)",
+            ),
+            (message(Ew::Add.into(), std::slice::from_ref(&x)), "add: expected 2 operands, got 1"),
+            (message(Ew::Exp.into(), &[ty(DType::I32, &[2])]), "exp: expected a float dtype, got int32"),
+            (
+                message(Reshape { shape: [7].into() }.into(), std::slice::from_ref(&x)),
+                "reshape: expected a shape of 6 elements, got (7,)",
+            ),
+            (
+                message(MatMul { transpose_a: false, transpose_b: false }.into(), &[x.clone(), y]),
+                "matmul: expected a second operand of 3 rows that fits the first, (2, 3), got (4, 3)",
+            ),
+            (
+                message(Gather { axis: 2 }.into(), &[x, ty(DType::I32, &[])]),
+                "gather: expected an axis of a tensor of rank 2, got 2",
+            ),
+        ];
+        for (got, expected) in cases {
+            assert_eq!(got, expected);
+        }
+    }
+
+    fn dtype() -> impl Strategy<Value = DType> {
+        prop::sample::select(vec![
+            DType::F32,
+            DType::F32,
+            DType::F64,
+            DType::I32,
+            DType::I64,
+            DType::Bool,
+            DType::U8,
+        ])
+    }
+
+    fn size() -> impl Strategy<Value = usize> {
+        prop_oneof![8 => 0usize..5, 1 => Just(usize::MAX), 1 => Just(1 << 40), 1 => Just(isize::MAX as usize)]
+    }
+
+    fn dims() -> impl Strategy<Value = Dims> {
+        prop::collection::vec(size(), 0..5).prop_map(Dims::from_vec)
+    }
+
+    fn pads() -> impl Strategy<Value = Vec<isize>> {
+        let pad = prop_oneof![6 => -3isize..4, 1 => Just(isize::MIN), 1 => Just(isize::MAX)];
+        prop::collection::vec(pad, 0..5)
+    }
+
+    /// Types that a graph can have: of sizes that were checked.
+    fn operand() -> impl Strategy<Value = TensorType> {
+        (dtype(), dims()).prop_filter_map("too large", |(dtype, dims)| {
+            Shape(dims).check().ok().map(|shape| TensorType { dtype, shape })
+        })
+    }
+
+    fn ops(a: Dims, b: Dims, c: Dims, p: Vec<isize>, q: Vec<isize>, n: usize, flag: bool) -> Vec<Op> {
+        let pairs: SmallVec<[(isize, isize); 3]> = p.iter().copied().zip(q.iter().copied()).collect();
+        let spec = ConvSpec { strides: a.clone(), padding: pairs, dilation: b.clone(), groups: n };
+        let padding = p.iter().map(|&v| (v.unsigned_abs(), n)).collect();
+        let window = Window { size: a.clone(), strides: b.clone(), padding, dilation: c.clone() };
+        let (shape, kind) = (Shape(c.clone()), ReduceKind::Max);
+        let mut ops: Vec<Op> = vec![
+            Full { shape: shape.clone(), value: crate::Scalar::one(DType::F32) }.into(),
+            Iota { shape: shape.clone(), dtype: DType::I32, axis: n }.into(),
+            RandomBits { shape: shape.clone() }.into(),
+            Reshape { shape: shape.clone() }.into(),
+            Transpose { perm: a.clone() }.into(),
+            Broadcast { shape: shape.clone() }.into(),
+            Slice { start: a.clone(), limit: b.clone(), stride: c.clone() }.into(),
+            Pad { low: p.into(), high: q.into(), interior: a.clone() }.into(),
+            Concat { axis: n }.into(),
+            Reverse { axes: a.clone() }.into(),
+            DynamicSlice { sizes: a.clone() }.into(),
+            DynamicUpdateSlice.into(),
+            Gather { axis: n }.into(),
+            GatherAlong { axis: n }.into(),
+            GatherNd.into(),
+            ScatterAlong { axis: n }.into(),
+            ScatterNd { mode: ScatterMode::Mul }.into(),
+            Reduce { kind, axes: a.clone() }.into(),
+            ArgReduce { kind: ArgKind::Max, axis: n }.into(),
+            Cumulative { kind: CumulativeKind::Sum, axis: n, reverse: flag }.into(),
+            Softmax { axis: n }.into(),
+            LogSoftmax { axis: n }.into(),
+            Sort { axis: n, descending: flag }.into(),
+            TopK { k: n }.into(),
+            MatMul { transpose_a: flag, transpose_b: !flag }.into(),
+            Convolution { spec: spec.clone() }.into(),
+            ConvGradInput { spec: spec.clone(), input: shape.clone() }.into(),
+            ConvGradKernel { spec, kernel: shape.clone() }.into(),
+            WindowReduce { kind, window: window.clone() }.into(),
+            WindowScatterSum { window: window.clone(), input: shape }.into(),
+            MaxScatter { kind, window: window.clone() }.into(),
+            MaxPick { kind, window }.into(),
+            Op::Bitcast(DType::F32),
+            Op::Input(0),
+        ];
+        use LinalgKind::*;
+        let transpose = TriangularSolve { lower: flag, transpose: flag };
+        for kind in [
+            Cholesky,
+            transpose,
+            Solve,
+            Inv,
+            Det,
+            LuFactor,
+            Qr { complete: flag },
+            Eigh,
+            Svd { full_matrices: flag },
+        ] {
+            ops.push(Linalg { kind }.into());
+        }
+        let body = std::sync::Arc::new(crate::Graph::new());
+        ops.push(Scan { body: body.clone(), carry: n, xs: n, length: n, reverse: flag }.into());
+        ops.push(Cond { then: body.clone(), otherwise: body.clone() }.into());
+        let max_iterations = None;
+        ops.push(
+            While { condition: body.clone(), body, carry: n, condition_constants: n, max_iterations }.into(),
+        );
+        ops
+    }
+
+    proptest! {
+        /// No attributes and no operands make a rule panic, and what it accepts has a checked size.
+        #[test]
+        fn never_panics(
+            (a, b, c) in (dims(), dims(), dims()),
+            (p, q) in (pads(), pads()),
+            n in size(),
+            flag in any::<bool>(),
+            inputs in prop::collection::vec(operand(), 0..4),
+        ) {
+            for op in ops(a, b, c, p, q, n, flag) {
+                if let Ok(types) = infer(&op, &inputs) {
+                    prop_assert!(types.into_iter().all(|t| t.shape.check().is_ok()), "{op:?}");
+                }
+            }
+            for &ew in Ew::ALL {
+                let _ = infer(&ew.into(), &inputs);
+            }
+        }
+    }
+}

@@ -5,7 +5,7 @@
 mod arrays;
 mod control;
 mod indexing;
-mod kernel;
+pub(crate) mod kernel;
 mod linalg;
 mod movement;
 mod number;

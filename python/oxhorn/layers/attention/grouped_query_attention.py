@@ -19,6 +19,8 @@ class GroupedQueryAttention(AttentionHeads):
     The other arguments, and those of a call, are those of `MultiHeadAttention`.
     """
 
+    _keras_name = "GroupQueryAttention"
+
     _parameters = (
         "head_dim",
         "num_query_heads",

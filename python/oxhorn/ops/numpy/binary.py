@@ -167,7 +167,7 @@ def ldexp(x1, x2):
     return x1
 
 
-@broadcasting
+@op(spec=lambda x1, x2: _bits_spec(x1, x2))
 def gcd(x1, x2):
     """The greatest common divisor of integers."""
     x1, x2 = map(convert_to_tensor, promote(x1, x2))
@@ -189,7 +189,7 @@ def _gcd(x1, x2):
     return _core.while_loop(unfinished, euclid, [x1, x2])[0]
 
 
-@broadcasting
+@op(spec=lambda x1, x2: _bits_spec(x1, x2))
 def lcm(x1, x2):
     """The least common multiple of integers; 0 if either is 0."""
     x1, x2 = map(convert_to_tensor, promote(x1, x2))

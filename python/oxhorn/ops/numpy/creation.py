@@ -18,6 +18,8 @@ from oxhorn.ops._common import (
     to_dtype,
 )
 
+from oxhorn.ops._shapes import broadcasting
+
 
 def zeros(shape, dtype=None):
     """A tensor of zeros (`floatx()` by default)."""
@@ -93,7 +95,7 @@ def arange(start, stop=None, step=None, dtype=None):
     return to_dtype(steps + start if start else steps, dtype)
 
 
-@op(tensors=("start", "stop"))
+@broadcasting(tensors=("start", "stop"))
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0):
     """`num` evenly spaced numbers from start to stop (without it if not `endpoint`).
 
@@ -117,7 +119,7 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
     return (result, step) if retstep else result
 
 
-@op(tensors=("start", "stop"))
+@broadcasting(tensors=("start", "stop"))
 def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
     """`base` to the powers `linspace(start, stop, ...)`."""
     exponents = linspace(start, stop, num=num, endpoint=endpoint, axis=axis)
@@ -125,7 +127,7 @@ def logspace(start, stop, num=50, endpoint=True, base=10, dtype=None, axis=0):
     return to_dtype(result, result.dtype if dtype is None else standardize_dtype(dtype))
 
 
-@op(tensors=("start", "stop"))
+@broadcasting(tensors=("start", "stop"))
 def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
     """`num` numbers from start to stop, each the same multiple of the one before.
 

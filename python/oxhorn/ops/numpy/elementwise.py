@@ -372,9 +372,9 @@ def sqrt(x):
 
 @op
 def square(x):
-    """x times x."""
+    """x times x. Booleans become int32."""
     x = convert_to_tensor(x)
-    return x if x.dtype == "bool" else unary("square", x)
+    return unary("square", _core.cast(x, "int32") if x.dtype == "bool" else x)
 
 
 @op

@@ -9,12 +9,13 @@ from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn.ops._common import (
     canonical_axis,
-    dtype_of,
     join_dtypes,
     nested_shape,
     promote,
     static_value,
     to_dtype,
+)
+from oxhorn.ops._common import (
     where as choose,
 )
 from oxhorn.ops._shapes import broadcasting, inferring, unify, unify_broadcast
@@ -243,11 +244,7 @@ def bincount(x, weights=None, minlength=0, sparse=False):
     else:
         length = max(int(minlength), int(x.numpy().max()) + 1 if x.size else 0)
     weights = None if weights is None else convert_to_tensor(weights)
-    dtype = (
-        "int32"
-        if weights is None
-        else join_dtypes(dtype_of(weights), "int32" if "int" in weights.dtype else float)
-    )
+    dtype = "int32" if weights is None or weights.dtype == "bool" else weights.dtype
     if x.ndim == 1:
         updates = _core.full(x.shape, 1, dtype) if weights is None else to_dtype(weights, dtype)
         return _core.scatter_nd("add", _core.full((length,), 0, dtype), _core.reshape(x, (-1, 1)), updates)
@@ -354,24 +351,27 @@ def unique(
         x, return_index=True, return_inverse=True, return_counts=True, axis=axis, equal_nan=False
     )
     inverse = inverse.reshape(x.shape if axis is None else (x.shape[axis],))
-    along = axis or 0
     if size is not None:
-        missing = size - values.shape[along]
-        values, index, counts = (
-            np.take(v, range(min(size, v.shape[a])), a) for v, a in ((values, along), (index, 0), (counts, 0))
-        )
-        if missing > 0:
-            fill = values.min(initial=0) if fill_value is None and not values.size else fill_value
-            widths = [(0, missing if a == along else 0) for a in builtins.range(values.ndim)]
-            if fill is None:
-                first = np.take(values, [0] * missing, along)
-                values = np.concatenate([values, first], along)
-            else:
-                values = np.pad(values, widths, constant_values=fill)
-            index = np.pad(index, (0, missing), constant_values=index[0] if index.size else 0)
-            counts = np.pad(counts, (0, missing))
+        along = 0 if axis is None else canonical_axis(axis, values.ndim)
+        values = _resized(values, along, size, fill_value)
+        index, counts = _resized(index, 0, size, None), _resized(counts, 0, size, 0)
     result = [_core.tensor(values)]
     for wanted, array in ((return_index, index), (return_inverse, inverse), (return_counts, counts)):
         if wanted:
             result.append(_core.tensor(array.astype(np.int32)))
     return result[0] if len(result) == 1 else tuple(result)
+
+
+def _resized(array, axis, size, fill_value):
+    """A NumPy array cut to a size, or filled up; with its first slice if `fill_value` is None."""
+    import numpy as np
+
+    missing = size - array.shape[axis]
+    if missing <= 0:
+        return np.take(array, builtins.range(size), axis)
+    shape = (*array.shape[:axis], missing, *array.shape[axis + 1 :])
+    if fill_value is not None or not array.size:
+        rest = np.full(shape, fill_value or 0, array.dtype)
+    else:
+        rest = np.take(array, [0] * missing, axis)
+    return np.concatenate([array, rest], axis)

@@ -55,15 +55,20 @@ def matmul(x1, x2):
 
 
 def _fill_einsum(arguments):
-    xs, groups = list(arguments["operands"]), {}
+    xs, groups, rests = list(arguments["operands"]), {}, {}
     for i, term in enumerate(arguments["subscripts"].replace(" ", "").split("->")[0].split(",")):
-        before, _, after = term.partition("...")
-        rank = len(xs[i].shape)
+        before, dots, after = term.partition("...")
+        rank = len(getattr(xs[i], "shape", ()))
         for a, label in enumerate(before):
             groups.setdefault(label, []).append((i, a))
         for a, label in enumerate(reversed(after)):
             groups.setdefault(label, []).append((i, rank - 1 - a))
-    arguments["operands"] = tuple(unify(xs, groups.values()))
+        for a in range(rank - len(before) - len(after) if dots else 0):
+            rests.setdefault(a, []).append((i, rank - 1 - len(after) - a))
+    if any(not 0 <= a < len(getattr(xs[i], "shape", ())) for group in groups.values() for i, a in group):
+        raise ValueError(f"einsum: the ranks of the operands do not fit {arguments['subscripts']!r}")
+    xs = unify(xs, groups.values())
+    arguments["operands"] = tuple(unify(xs, rests.values(), ignore_ones=True))
 
 
 @inferring(_fill_einsum)
@@ -262,18 +267,37 @@ def _on_diagonal(x, k):
     return where(column == k, row, _core.full((), 0, x.dtype))
 
 
-@op
+def _diagonal_spec(x, offset=0, axis1=0, axis2=1):
+    a, b = _two_axes(x, axis1, axis2)
+    rest = [d for i, d in enumerate(x.shape) if i not in (a, b)]
+    rows, columns = x.shape[a], x.shape[b]
+    count = None if rows is None or columns is None else _diagonal_length(rows, columns, offset)
+    return KerasTensor((*rest, count), dtype=x.dtype)
+
+
+def _two_axes(x, axis1, axis2):
+    a, b = canonical_axis(axis1, len(x.shape)), canonical_axis(axis2, len(x.shape))
+    if a == b:
+        raise ValueError(
+            f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}"
+        )
+    return a, b
+
+
+def _diagonal_length(rows, columns, offset):
+    return max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+
+
+@op(spec=_diagonal_spec)
 def diagonal(x, offset=0, axis1=0, axis2=1):
     """The diagonals of the planes of two axes, along a new last axis."""
     x = convert_to_tensor(x)
-    a, b = canonical_axis(axis1, x.ndim), canonical_axis(axis2, x.ndim)
-    if a == b:
-        raise ValueError(f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}")
+    a, b = _two_axes(x, axis1, axis2)
     rest = [i for i in range(x.ndim) if i not in (a, b)]
     x = _core.transpose(x, (*rest, a, b))
     rows, columns = x.shape[-2:]
     start = offset if offset >= 0 else -offset * columns
-    count = max(0, min(rows, columns - offset) if offset >= 0 else min(rows + offset, columns))
+    count = _diagonal_length(rows, columns, offset)
     flat = _core.reshape(x, (*x.shape[:-2], rows * columns))
     stop = min(start + (count - 1) * (columns + 1) + 1, rows * columns) if count else 0
     return take_slice(flat, -1, start if count else 0, stop, columns + 1)

@@ -142,7 +142,13 @@ def broadcast_to(x, shape):
     return _core.broadcast_to(convert_to_tensor(x), nested_shape(shape))
 
 
-@inferring(fill_equal_but("axis"))
+def _fill_concatenate(arguments):
+    if arguments["axis"] is None:
+        raise ValueError("`axis=None` is not supported for symbolic tensors.")
+    fill_equal_but("axis")(arguments)
+
+
+@inferring(_fill_concatenate)
 def concatenate(xs, axis=0):
     """The tensors joined along an axis."""
     return concat(xs, axis)
@@ -164,20 +170,33 @@ def stack(x, axis=0):
     return _core.concat([expand(v, axis) for v in x], axis)
 
 
-@op
+def _fill_stacked(axis):
+    """For tensors joined along an axis (of those that have it; the first of vectors)."""
+
+    def fill(arguments):
+        xs = list(arguments["xs"])
+        pair = {"xs": xs, "axis": axis(len(xs[0].shape))}
+        if pair["axis"] is not None:
+            fill_equal_but("axis")(pair)
+            arguments["xs"] = pair["xs"]
+
+    return fill
+
+
+@inferring(_fill_stacked(lambda rank: 0 if rank == 1 else 1))
 def hstack(xs):
     """The tensors joined along their second axis, or their first if they are vectors."""
     xs = [_at_least(x, 1) for x in xs]
     return concat(xs, 0 if xs[0].ndim == 1 else 1)
 
 
-@op
+@inferring(_fill_stacked(lambda rank: 0 if rank > 1 else None))
 def vstack(xs):
     """The tensors joined along their first axis; vectors count as rows."""
     return concat([_at_least(x, 2) for x in xs], 0)
 
 
-@op
+@inferring(_fill_stacked(lambda rank: 2 if rank > 2 else None))
 def dstack(xs):
     """The tensors joined along their third axis."""
     xs = [_at_least(x, 2) for x in xs]

@@ -1,58 +1,18 @@
-//! For tests of passes and plans: graphs evaluated element by element.
+//! For tests of passes and plans: random graphs, sample inputs, comparison of results.
 
-use crate::kernel::{Instr, Kernel};
-use crate::op::{Ew, Reduce, ReduceKind};
+use crate::dtype::Class;
+use crate::op::{Ew, ReduceKind};
+use crate::reference::HostTensor;
 use crate::shape::Shape;
-use crate::{DType, Graph, Node, Op, Scalar, TensorType, Value};
-
-/// A tensor's elements, row-major.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Tensor {
-    pub ty: TensorType,
-    pub data: Vec<Scalar>,
-}
-
-impl Tensor {
-    pub fn new(ty: TensorType, at: impl FnMut(usize) -> Scalar) -> Self {
-        let data = (0..ty.shape.numel()).map(at).collect();
-        Self { ty, data }
-    }
-
-    /// Little-endian bytes.
-    pub fn bytes(&self) -> Vec<u8> {
-        let size = self.ty.dtype.size();
-        self.data.iter().flat_map(|s| s.to_le_bytes()[..size].to_vec()).collect()
-    }
-
-    pub fn from_bytes(ty: TensorType, bytes: &[u8]) -> Self {
-        let size = ty.dtype.size();
-        let data = bytes.chunks(size).map(|b| scalar(b, ty.dtype)).collect();
-        Self { ty, data }
-    }
-
-    fn at(&self, index: &[usize]) -> Scalar {
-        self.data[index.iter().zip(self.ty.shape.strides()).map(|(i, s)| i * s).sum::<usize>()]
-    }
-}
-
-fn scalar(bytes: &[u8], dtype: DType) -> Scalar {
-    let mut word = [0; 8];
-    word[..bytes.len()].copy_from_slice(bytes);
-    let word = u64::from_le_bytes(word);
-    match dtype {
-        DType::F64 => Scalar::from_f64(f64::from_bits(word), dtype),
-        DType::F32 => Scalar::from_f64(f64::from(f32::from_bits(word as u32)), dtype),
-        DType::F16 => Scalar::from_f64(half::f16::from_bits(word as u16).to_f64(), dtype),
-        DType::BF16 => Scalar::from_f64(half::bf16::from_bits(word as u16).to_f64(), dtype),
-        _ => Scalar::from_u64(word, dtype),
-    }
-}
+use crate::{DType, Graph, Scalar, TensorType, Value};
 
 /// Small whole numbers: exact in every dtype, sums of them too.
-pub(crate) fn sample(ty: &TensorType, seed: usize) -> Tensor {
-    let low = if matches!(ty.dtype.class(), crate::dtype::Class::Unsigned) { 0 } else { -3 };
-    Tensor::new(ty.clone(), |i| {
-        let mixed = (i + 1).wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 7;
+pub(crate) fn sample(ty: &TensorType, seed: usize) -> HostTensor {
+    let low = if ty.dtype.class() == Class::Unsigned { 0 } else { -3 };
+    let mut i = 0usize;
+    HostTensor::build(ty.clone(), |_| {
+        i += 1;
+        let mixed = i.wrapping_mul(2654435761).wrapping_add(seed.wrapping_mul(40503)) >> 7;
         let n = match ty.dtype {
             DType::Bool => (mixed % 2) as i64,
             _ => (mixed % 7) as i64 + low,
@@ -61,238 +21,33 @@ pub(crate) fn sample(ty: &TensorType, seed: usize) -> Tensor {
     })
 }
 
-/// Whether two results are equal, NaN being equal to NaN and 0 to -0.
-pub(crate) fn same(a: &[Tensor], b: &[Tensor]) -> bool {
-    let close = |x: &Scalar, y: &Scalar| {
-        x == y
-            || (x.dtype() == y.dtype() && x.dtype().is_float() && {
-                let (x, y) = (x.as_f64(), y.as_f64());
-                x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= 1e-5 * x.abs().max(y.abs())
-            })
+/// The inputs that tests feed.
+pub(crate) fn samples(graph: &Graph, seed: usize) -> Vec<HostTensor> {
+    graph.input_types().iter().enumerate().map(|(i, ty)| sample(ty, seed + 31 * i)).collect()
+}
+
+/// A graph's results.
+pub(crate) fn evaluate(graph: &Graph, inputs: &[HostTensor]) -> Vec<HostTensor> {
+    crate::reference::evaluate(graph, inputs).expect("reference")
+}
+
+/// Whether two results are equal but for rounding: relative to the largest element, since sums may be
+/// added up in another order. NaN equals NaN, infinity infinity.
+pub(crate) fn same(a: &[HostTensor], b: &[HostTensor]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.ty == b.ty && same_elements(a, b))
+}
+
+fn same_elements(a: &HostTensor, b: &HostTensor) -> bool {
+    let tolerance = match a.ty.dtype {
+        DType::F16 => 2e-3,
+        DType::BF16 => 2e-2,
+        DType::F32 | DType::F64 => 1e-5,
+        _ => 0.0,
     };
-    a.len() == b.len()
-        && a.iter().zip(b).all(|(a, b)| {
-            a.ty == b.ty
-                && a.data.len() == b.data.len()
-                && a.data.iter().zip(&b.data).all(|(x, y)| close(x, y))
-        })
-}
-
-/// Evaluates a graph.
-pub(crate) fn evaluate(graph: &Graph, inputs: &[Tensor]) -> Vec<Tensor> {
-    let mut values: Vec<Vec<Tensor>> = Vec::new();
-    for (_, node) in graph.nodes() {
-        let operands: Vec<Tensor> =
-            node.inputs.iter().map(|v| values[v.node.0 as usize][v.index as usize].clone()).collect();
-        let results = match node.op {
-            Op::Input(n) => vec![inputs[n as usize].clone()],
-            _ => apply(node, &operands),
-        };
-        for (result, ty) in results.iter().zip(&node.types) {
-            assert_eq!(result.ty, *ty, "{}", node.op.name());
-        }
-        values.push(results);
-    }
-    graph.outputs.iter().map(|v| values[v.node.0 as usize][v.index as usize].clone()).collect()
-}
-
-/// Multi-index of element `i`.
-fn index(shape: &Shape, i: usize) -> Vec<usize> {
-    shape.strides().iter().zip(shape.iter()).map(|(s, d)| (i / s) % d).collect()
-}
-
-fn gather(ty: &TensorType, x: &Tensor, from: impl Fn(&[usize]) -> Vec<usize>) -> Vec<Tensor> {
-    vec![Tensor::new(ty.clone(), |i| x.at(&from(&index(&ty.shape, i))))]
-}
-
-pub(crate) fn apply(node: &Node, x: &[Tensor]) -> Vec<Tensor> {
-    let ty = node.types[0].clone();
-    match &node.op {
-        Op::Elementwise(ew) => {
-            vec![Tensor::new(ty, |i| ew.fold(&x.iter().map(|t| t.data[i]).collect::<Vec<_>>()))]
-        }
-        Op::Cast(to) => vec![Tensor::new(ty, |i| x[0].data[i].cast(*to))],
-        Op::Bitcast(_) => vec![Tensor::from_bytes(ty, &x[0].bytes())],
-        Op::Fused(kernel) => {
-            let stored = interpret(kernel, x);
-            node.types.iter().zip(stored).map(|(ty, data)| Tensor { ty: ty.clone(), data }).collect()
-        }
-        Op::Full(full) => vec![Tensor::new(ty, |_| full.value)],
-        Op::Iota(iota) => {
-            let shape = ty.shape.clone();
-            vec![Tensor::new(ty.clone(), |i| Scalar::from_u64(index(&shape, i)[iota.axis] as u64, ty.dtype))]
-        }
-        Op::Reshape(_) => vec![Tensor { ty, data: x[0].data.clone() }],
-        Op::Transpose(t) => gather(&ty, &x[0], |at| {
-            let mut from = vec![0; at.len()];
-            t.perm.iter().zip(at).for_each(|(&p, &i)| from[p] = i);
-            from
-        }),
-        Op::Broadcast(_) => gather(&ty, &x[0], |at| {
-            at.iter().zip(x[0].ty.shape.iter()).map(|(&i, &d)| if d == 1 { 0 } else { i }).collect()
-        }),
-        Op::Slice(s) => gather(&ty, &x[0], |at| {
-            at.iter().enumerate().map(|(k, &i)| s.start[k] + s.stride[k] * i).collect()
-        }),
-        Op::Reverse(r) => gather(&ty, &x[0], |at| {
-            let shape = &x[0].ty.shape;
-            let flip = |(k, &i): (usize, &usize)| if r.axes.contains(&k) { shape[k] - 1 - i } else { i };
-            at.iter().enumerate().map(flip).collect()
-        }),
-        Op::Pad(p) => vec![Tensor::new(ty.clone(), |i| {
-            let at = index(&ty.shape, i);
-            let mut from = Vec::new();
-            for (k, &i) in at.iter().enumerate() {
-                let (step, at) = (p.interior[k] as isize + 1, i as isize - p.low[k]);
-                if at < 0 || at % step != 0 || at / step >= x[0].ty.shape[k] as isize {
-                    return x[1].data[0];
-                }
-                from.push((at / step) as usize);
-            }
-            x[0].at(&from)
-        })],
-        Op::Concat(c) => vec![Tensor::new(ty.clone(), |i| {
-            let mut at = index(&ty.shape, i);
-            for part in x {
-                if at[c.axis] < part.ty.shape[c.axis] {
-                    return part.at(&at);
-                }
-                at[c.axis] -= part.ty.shape[c.axis];
-            }
-            unreachable!("concat")
-        })],
-        Op::Reduce(r) => reduce(r, ty, &x[0]),
-        Op::MatMul(m) => {
-            let (rank, b_rank) = (x[0].ty.shape.rank(), x[1].ty.shape.rank());
-            let k = x[0].ty.shape[if m.transpose_a { rank - 2 } else { rank - 1 }];
-            vec![Tensor::new(ty.clone(), |i| {
-                let at = index(&ty.shape, i);
-                let (batch, row, column) = (&at[..rank - 2], at[rank - 2], at[rank - 1]);
-                let pair = |batch: &[usize], swap: bool, i: usize, j: usize| {
-                    let last = if swap { [j, i] } else { [i, j] };
-                    [batch, &last].concat()
-                };
-                let sum = (0..k).map(|k| {
-                    let b_batch = if b_rank == 2 { &[] } else { batch };
-                    x[0].at(&pair(batch, m.transpose_a, row, k)).as_f64()
-                        * x[1].at(&pair(b_batch, m.transpose_b, k, column)).as_f64()
-                });
-                Scalar::from_f64(sum.sum(), ty.dtype)
-            })]
-        }
-        Op::Softmax(s) => {
-            // Not exact anyway: any function of the row that depends on order and axis will do.
-            vec![Tensor::new(ty.clone(), |i| {
-                let at = index(&ty.shape, i);
-                let total: f64 = (0..ty.shape[s.axis])
-                    .map(|j| {
-                        let mut from = at.clone();
-                        from[s.axis] = j;
-                        x[0].at(&from).as_f64().exp()
-                    })
-                    .sum();
-                Scalar::from_f64(x[0].data[i].as_f64().exp() / total, ty.dtype)
-            })]
-        }
-        Op::Scan(scan) => {
-            let (mut carry, xs, constants) =
-                (x[..scan.carry].to_vec(), &x[scan.carry..][..scan.xs], &x[scan.carry + scan.xs..]);
-            let mut ys: Vec<Vec<Vec<Scalar>>> =
-                vec![vec![Vec::new(); scan.length]; node.types.len() - scan.carry];
-            for step in 0..scan.length {
-                let t = if scan.reverse { scan.length - 1 - step } else { step };
-                let slices = xs.iter().map(|x| {
-                    let ty = TensorType::new(x.ty.dtype, Shape::from(&x.ty.shape[1..]));
-                    let n = ty.shape.numel();
-                    Tensor { ty, data: x.data[t * n..][..n].to_vec() }
-                });
-                let inputs: Vec<Tensor> =
-                    carry.iter().cloned().chain(slices).chain(constants.iter().cloned()).collect();
-                let mut results = evaluate(&scan.body, &inputs);
-                for (y, slice) in ys.iter_mut().zip(results.drain(scan.carry..)) {
-                    y[t] = slice.data;
-                }
-                carry = results;
-            }
-            let ys = ys.into_iter().zip(&node.types[scan.carry..]);
-            carry.into_iter().chain(ys.map(|(y, ty)| Tensor { ty: ty.clone(), data: y.concat() })).collect()
-        }
-        op => unimplemented!("{}", op.name()),
-    }
-}
-
-fn combine(kind: ReduceKind, a: Scalar, b: Scalar) -> Scalar {
-    let op = match kind {
-        ReduceKind::Sum => Ew::Add,
-        ReduceKind::Prod => Ew::Mul,
-        ReduceKind::Max => Ew::Max,
-        ReduceKind::Min => Ew::Min,
-        ReduceKind::Any => Ew::Or,
-        ReduceKind::All => Ew::And,
-    };
-    op.fold(&[a, b])
-}
-
-fn reduce(r: &Reduce, ty: TensorType, x: &Tensor) -> Vec<Tensor> {
-    let mut out = Tensor::new(ty.clone(), |_| super::fuse::identity(r.kind, ty.dtype));
-    let strides = ty.shape.strides();
-    for (i, &element) in x.data.iter().enumerate() {
-        let at = index(&x.ty.shape, i);
-        let kept = at.iter().enumerate().filter(|(k, _)| !r.axes.contains(k)).map(|(_, i)| i);
-        let to: usize = kept.zip(&strides).map(|(i, s)| i * s).sum();
-        out.data[to] = combine(r.kind, out.data[to], element);
-    }
-    vec![out]
-}
-
-/// The registers of a kernel at one point; `read` gives element n of operand i.
-pub(crate) fn registers(kernel: &Kernel, point: usize, read: impl Fn(usize, usize) -> Scalar) -> Vec<Scalar> {
-    let at = index(&Shape(kernel.space.clone()), point);
-    let mut registers: Vec<Scalar> = Vec::new();
-    for load in &kernel.loads {
-        let steps = at.iter().zip(&load.strides).map(|(&i, &s)| i as isize * s);
-        let element = load.offset + steps.sum::<isize>();
-        registers.push(read(load.operand as usize, element as usize));
-    }
-    for instr in &kernel.body {
-        registers.push(match instr {
-            Instr::Elementwise { op, args, .. } => {
-                op.fold(&args.iter().map(|&a| registers[a as usize]).collect::<Vec<_>>())
-            }
-            Instr::Cast { to, arg, .. } => registers[*arg as usize].cast(*to),
-            Instr::Const(value) => *value,
-            Instr::Index { dtype, offset, strides } => {
-                let steps = at.iter().zip(strides).map(|(&i, &s)| i as i64 * s);
-                Scalar::from_i64(offset + steps.sum::<i64>(), *dtype)
-            }
-        });
-    }
-    registers
-}
-
-/// The elements that a kernel stores.
-pub(crate) fn interpret(kernel: &Kernel, operands: &[Tensor]) -> Vec<Vec<Scalar>> {
-    let points: usize = kernel.space.iter().product();
-    let inner: usize = kernel.space[kernel.space.len() - kernel.reduced..].iter().product();
-    let mut out: Vec<Vec<Scalar>> = match &kernel.reduction {
-        Some(r) => vec![vec![super::fuse::identity(r.kind, r.dtype); points / inner]],
-        None => vec![Vec::new(); kernel.stores.len()],
-    };
-    for point in 0..points {
-        let registers = registers(kernel, point, |operand, element| operands[operand].data[element]);
-        match &kernel.reduction {
-            Some(r) => {
-                let total = &mut out[0][point / inner];
-                *total = combine(r.kind, *total, registers[r.register as usize]);
-            }
-            None => {
-                for (out, &register) in out.iter_mut().zip(&kernel.stores) {
-                    out.push(registers[register as usize]);
-                }
-            }
-        }
-    }
-    out
+    let (a, b) = (a.to_f64(), b.to_f64());
+    let largest = a.iter().filter(|x| x.is_finite()).fold(0.0f64, |m, x| m.max(x.abs()));
+    let close = |x: f64, y: f64| x == y || (x.is_nan() && y.is_nan()) || (x - y).abs() <= tolerance * largest;
+    a.iter().zip(&b).all(|(&x, &y)| close(x, y))
 }
 
 /// A random graph: element-wise ops, casts, movements, reductions and a few library ops over tensors of
@@ -416,9 +171,4 @@ pub(crate) fn random_graph(seed: u64, nodes: usize) -> Graph {
         g.outputs.push(values[values.len() - 1 - pick(values.len().min(10))]);
     }
     g
-}
-
-/// The inputs that tests feed.
-pub(crate) fn samples(graph: &Graph, seed: usize) -> Vec<Tensor> {
-    graph.input_types().iter().enumerate().map(|(i, ty)| sample(ty, seed + 31 * i)).collect()
 }

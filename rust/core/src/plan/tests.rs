@@ -3,10 +3,13 @@
 use proptest::prelude::*;
 
 use crate::op::{Ew, ReduceKind};
-use crate::passes::testing::{Tensor, apply, evaluate, random_graph, registers, same, samples};
+use crate::passes::testing::{evaluate, random_graph, same, samples};
 use crate::passes::{PassOptions, optimise, resolve};
 use crate::plan::{Operand, Place, Plan, Step};
-use crate::{DType, Graph, Node, Op, Result, Scalar, TensorType, Value, verify};
+use crate::reference::HostTensor;
+use crate::reference::kernel::registers;
+use crate::shape::Dims;
+use crate::{DType, Graph, Node, Op, Result, Scalar, Shape, TensorType, Value, verify};
 
 /// Memory: inputs, then outputs, then the arena. A donated input and its output are one block.
 struct Memory {
@@ -16,8 +19,8 @@ struct Memory {
 }
 
 impl Memory {
-    fn new(plan: &Plan, inputs: &[Tensor], donate: bool) -> Self {
-        let mut blocks: Vec<Vec<u8>> = inputs.iter().map(Tensor::bytes).collect();
+    fn new(plan: &Plan, inputs: &[HostTensor], donate: bool) -> Self {
+        let mut blocks: Vec<Vec<u8>> = inputs.iter().map(HostTensor::to_bytes).collect();
         let mut outputs = Vec::new();
         for (ty, donor) in plan.outputs.iter().zip(&plan.donations) {
             match donor {
@@ -44,88 +47,95 @@ impl Memory {
         (block, at..at + x.ty.bytes())
     }
 
-    fn read(&self, x: &Operand) -> Tensor {
+    fn read(&self, x: &Operand) -> HostTensor {
         let (block, range) = self.locate(x);
-        Tensor::from_bytes(x.ty.clone(), &self.blocks[block][range])
+        HostTensor::from_bytes(x.ty.clone(), &self.blocks[block][range]).expect("size")
     }
 
-    fn element(&self, x: &Operand, i: usize) -> Scalar {
+    fn write(&mut self, x: &Operand, i: usize, values: &[u8]) {
         let (block, range) = self.locate(x);
-        let size = x.ty.dtype.size();
-        let ty = TensorType::new(x.ty.dtype, []);
-        Tensor::from_bytes(ty, &self.blocks[block][range][i * size..][..size]).data[0]
+        self.blocks[block][range][i * x.ty.dtype.size()..][..values.len()].copy_from_slice(values);
     }
 
-    fn write(&mut self, x: &Operand, i: usize, values: &[Scalar]) {
-        let (block, range) = self.locate(x);
-        let bytes = Tensor { ty: x.ty.clone(), data: values.to_vec() }.bytes();
-        self.blocks[block][range][i * x.ty.dtype.size()..][..bytes.len()].copy_from_slice(&bytes);
+    fn overlap(&self, x: &Operand, y: &Operand) -> bool {
+        let ((a, x), (b, y)) = (self.locate(x), self.locate(y));
+        a == b && x.start < y.end && y.start < x.end
     }
 }
 
 fn step(memory: &mut Memory, step: &Step) {
     match &step.op {
+        // Operands that results lie over are read again at every point.
         Op::Fused(k) if k.reduction.is_none() => {
-            for point in 0..k.space.iter().product() {
-                let registers = registers(k, point, |operand, i| memory.element(&step.inputs[operand], i));
+            let mut operands: Vec<HostTensor> = step.inputs.iter().map(|x| memory.read(x)).collect();
+            let space = Shape(k.space.clone());
+            let strides = space.strides();
+            for point in 0..space.numel() {
+                let at: Dims = strides.iter().zip(space.iter()).map(|(s, d)| (point / s) % d).collect();
+                let values = registers(k, &operands.iter().collect::<Vec<_>>(), &at);
                 for (output, &register) in step.outputs.iter().zip(&k.stores) {
-                    memory.write(output, point, &[registers[register as usize]]);
+                    let value = values[register as usize];
+                    memory.write(output, point, &value.to_le_bytes()[..value.dtype().size()]);
+                }
+                for (operand, x) in operands.iter_mut().zip(&step.inputs) {
+                    if step.outputs.iter().any(|y| memory.overlap(x, y)) {
+                        *operand = memory.read(x);
+                    }
                 }
             }
         }
         op => {
-            let operands: Vec<Tensor> = step.inputs.iter().map(|x| memory.read(x)).collect();
-            let types = step.outputs.iter().map(|x| x.ty.clone()).collect();
-            let node = Node { op: op.clone(), inputs: Default::default(), types };
+            let operands: Vec<HostTensor> = step.inputs.iter().map(|x| memory.read(x)).collect();
             let results = match op {
-                Op::Scan(_) => scan(&node, &step.plans[0], &operands),
-                _ => apply(&node, &operands),
+                Op::Scan(_) => scan(step, &operands),
+                _ => single(step, &operands),
             };
             for (x, result) in step.outputs.iter().zip(&results) {
-                let (block, range) = memory.locate(x);
-                for operand in &step.inputs {
-                    let (b, r) = memory.locate(operand);
-                    assert!(
-                        b != block || r.end <= range.start || range.end <= r.start,
-                        "{} in place",
-                        op.name()
-                    );
-                }
-                memory.write(x, 0, &result.data);
+                assert!(!step.inputs.iter().any(|y| memory.overlap(x, y)), "{} in place", op.name());
+                memory.write(x, 0, &result.to_bytes());
             }
         }
     }
 }
 
-fn scan(node: &Node, body: &Plan, x: &[Tensor]) -> Vec<Tensor> {
-    let Op::Scan(scan) = &node.op else { unreachable!() };
+/// One op by the reference.
+fn single(step: &Step, operands: &[HostTensor]) -> Vec<HostTensor> {
+    let mut g = Graph::new();
+    let inputs = operands.iter().map(|t| g.input(t.ty.clone())).collect();
+    let types = step.outputs.iter().map(|x| x.ty.clone()).collect();
+    let node = g.push_node(Node { op: step.op.clone(), inputs, types });
+    g.outputs = (0..step.outputs.len() as u32).map(|index| Value { node, index }).collect();
+    evaluate(&g, operands)
+}
+
+/// A loop by the plan of its body.
+fn scan(step: &Step, x: &[HostTensor]) -> Vec<HostTensor> {
+    let Op::Scan(scan) = &step.op else { unreachable!() };
     let mut carry = x[..scan.carry].to_vec();
-    let mut ys = vec![vec![Vec::new(); scan.length]; node.types.len() - scan.carry];
+    let mut ys = vec![vec![Vec::new(); scan.length]; step.outputs.len() - scan.carry];
     for i in 0..scan.length {
         let t = if scan.reverse { scan.length - 1 - i } else { i };
-        let slice = |x: &Tensor| {
+        let slice = |x: &HostTensor| {
             let ty = TensorType::new(x.ty.dtype, &x.ty.shape[1..]);
-            let n = ty.shape.numel();
-            Tensor { ty, data: x.data[t * n..][..n].to_vec() }
+            let n = ty.bytes();
+            HostTensor::from_bytes(ty, &x.to_bytes()[t * n..][..n]).expect("slice")
         };
-        let inputs: Vec<Tensor> = carry
-            .iter()
-            .cloned()
-            .chain(x[scan.carry..][..scan.xs].iter().map(slice))
-            .chain(x[scan.carry + scan.xs..].iter().cloned())
-            .collect();
-        let mut results = run(body, &inputs, true);
+        let slices = x[scan.carry..][..scan.xs].iter().map(slice);
+        let constants = x[scan.carry + scan.xs..].iter().cloned();
+        let inputs: Vec<HostTensor> = carry.iter().cloned().chain(slices).chain(constants).collect();
+        let mut results = run(&step.plans[0], &inputs, true);
         for (y, slice) in ys.iter_mut().zip(results.drain(scan.carry..)) {
-            y[t] = slice.data;
+            y[t] = slice.to_bytes();
         }
         carry = results;
     }
-    let ys = ys.into_iter().zip(&node.types[scan.carry..]);
-    carry.into_iter().chain(ys.map(|(y, ty)| Tensor { ty: ty.clone(), data: y.concat() })).collect()
+    let stack =
+        |(y, x): (Vec<Vec<u8>>, &Operand)| HostTensor::from_bytes(x.ty.clone(), &y.concat()).expect("stack");
+    carry.into_iter().chain(ys.into_iter().zip(&step.outputs[scan.carry..]).map(stack)).collect()
 }
 
 /// Runs a plan, donated inputs written over or not.
-pub(crate) fn run(plan: &Plan, inputs: &[Tensor], donate: bool) -> Vec<Tensor> {
+pub(crate) fn run(plan: &Plan, inputs: &[HostTensor], donate: bool) -> Vec<HostTensor> {
     let mut memory = Memory::new(plan, inputs, donate);
     for s in &plan.steps {
         step(&mut memory, s);

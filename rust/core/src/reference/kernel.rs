@@ -47,7 +47,7 @@ pub(super) fn fused(kernel: &Kernel, operands: &[&HostTensor], types: &Types) ->
 }
 
 /// All registers at one point.
-fn registers(kernel: &Kernel, operands: &[&HostTensor], point: &[usize]) -> Vec<Scalar> {
+pub(crate) fn registers(kernel: &Kernel, operands: &[&HostTensor], point: &[usize]) -> Vec<Scalar> {
     let mut registers: Vec<Scalar> = Vec::with_capacity(kernel.loads.len() + kernel.body.len());
     for load in &kernel.loads {
         let steps = point.iter().zip(&load.strides).map(|(&p, &s)| p as isize * s);

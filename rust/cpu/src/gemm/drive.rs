@@ -10,20 +10,24 @@ use crate::isa::Isa;
 use crate::pool::{SharedMut, ThreadPool};
 
 /// Longest block of the depth. The sums of a block stay in registers; blocks are added up in C.
-pub static KNOB: [std::sync::atomic::AtomicUsize; 4] = [const { std::sync::atomic::AtomicUsize::new(0) }; 4];
-pub fn knob(i: usize) -> usize { KNOB[i].load(std::sync::atomic::Ordering::Relaxed) }
-
 const MAX_DEPTH: usize = 1024;
+/// The same, and the columns of a task, where B is streamed from memory.
+const STREAM_DEPTH: usize = 16;
+const STREAM_COLS: usize = 1024;
 /// Columns of B that are packed at a time.
 const MAX_COLS: usize = 4096;
 /// Rows and columns of C that a task of a large product computes.
 const BLOCK: (usize, usize) = (112, 512);
 /// Multiply-adds that are worth a task of their own: a few microseconds on one core.
-const TASK: usize = 1 << 19;
+pub(super) const TASK: usize = 1 << 19;
 /// Tasks that a product is cut into if it is large enough.
 const TASKS: usize = 16;
 /// Fewer rows than this do not repay the packing of B.
 const PACK_ROWS: usize = 32;
+/// Bytes of a B that is read in place: it stays in L2 without being packed.
+const SMALL_B: usize = 1 << 19;
+/// Bytes of a B that comes from memory.
+const LARGE_B: usize = 1 << 23;
 /// Elements of C whose wide sums are held at a time when C is stored in 16 bits.
 const WIDE_C: usize = 1 << 20;
 /// Bytes after which addresses fall into the same set of L1.
@@ -88,25 +92,36 @@ pub(super) fn run(help: Help<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
     }
 }
 
-/// Parts of at most `max`, of equal size but for one element.
+/// A range cut into parts of equal size, but for one element.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
-    len: usize,
     /// How many there are.
     pub count: usize,
+    size: usize,
+    /// So many of the first parts have one element more.
+    longer: usize,
 }
 
 impl Parts {
+    /// That many parts of `0..len`.
+    pub fn new(len: usize, count: usize) -> Self {
+        Self { count, size: len / count, longer: len % count }
+    }
+
     /// As few parts as the limit allows, at least one.
     pub fn at_most(len: usize, max: usize) -> Self {
-        Self { len, count: len.div_ceil(max).max(1) }
+        if len <= max { Self { count: 1, size: len, longer: 0 } } else { Self::new(len, len.div_ceil(max)) }
+    }
+
+    /// Length of the whole.
+    pub fn len(self) -> usize {
+        self.count * self.size + self.longer
     }
 
     /// The i-th part.
     pub fn get(self, i: usize) -> Range<usize> {
-        let (size, longer) = (self.len / self.count, self.len % self.count);
-        let start = i * size + i.min(longer);
-        start..start + size + usize::from(i < longer)
+        let start = i * self.size + i.min(self.longer);
+        start..start + self.size + usize::from(i < self.longer)
     }
 
     /// All parts in order.
@@ -196,7 +211,7 @@ fn narrow<T: Float>(help: Help<'_>, job: &Job<'_, T>, c: &SharedMut<T>, start: u
 }
 
 /// One product.
-fn single<T: Float>(help: Help<'_>, job: &Job<'_, T>, target: Target<'_, T::Acc>) {
+pub(super) fn single<T: Float>(help: Help<'_>, job: &Job<'_, T>, target: Target<'_, T::Acc>) {
     let kernels = <T::Acc as Real>::kernels(job.isa);
     if vector::try_product(help, kernels, job, target) {
         return;
@@ -204,14 +219,22 @@ fn single<T: Float>(help: Help<'_>, job: &Job<'_, T>, target: Target<'_, T::Acc>
     let &Job { m, n, k, b, .. } = job;
     let whole_vectors = kernels.cheap_masks || n % kernels.lanes == 0;
     match T::as_acc(b.data) {
-        Some(data) if b.col_stride == 1 && whole_vectors && (n <= kernels.nr() || m < PACK_ROWS || k * n <= knob(0)) => {
+        Some(data)
+            if b.col_stride == 1
+                && whole_vectors
+                && (n <= kernels.nr() || m < PACK_ROWS || k * n * size_of::<T>() <= SMALL_B) =>
+        {
             let panels = Panels { data, stride: kernels.nr(), step: b.row_stride };
             let (by_rows, by_cols) = grid(kernels, m, n, k);
+            // A row or two times a large B: B comes from memory, a few whole rows at a time.
+            let streamed = kernels.flat(m).is_some() && k * n * size_of::<T>() > LARGE_B;
+            let max_depth = if streamed { STREAM_DEPTH } else { MAX_DEPTH };
+            let by_cols = if streamed { Parts::new(by_cols.len(), n.div_ceil(STREAM_COLS)) } else { by_cols };
             run(help, by_rows.count * by_cols.count, |task| {
                 let rows = by_rows.get(task % by_rows.count);
                 let cols = by_cols.get(task / by_rows.count);
                 let cols = cols.start * kernels.nr()..n.min(cols.end * kernels.nr());
-                for depth in Parts::at_most(k, MAX_DEPTH).iter() {
+                for depth in Parts::at_most(k, max_depth).iter() {
                     let from = depth.start * b.row_stride + cols.start;
                     let panels = Panels { data: &data[from.min(data.len())..], ..panels };
                     block(kernels, job, target, rows.clone(), cols.clone(), depth, panels);
@@ -274,7 +297,7 @@ fn grid<T>(kernels: &Kernels<T>, m: usize, n: usize, k: usize) -> (Parts, Parts)
             break;
         }
     }
-    (Parts { len: m, count: rows }, Parts { len: panels, count: cols })
+    (Parts::new(m, rows), Parts::new(panels, cols))
 }
 
 /// Whether to copy blocks of A into panels: only when its rows lie a multiple of a page apart, so that
@@ -333,40 +356,46 @@ fn tiles<T: Float>(
 ) {
     let segments = [Segment { a: 0, b: 0, len: depth.len() }];
     let last = depth.end == job.k;
+    let bias = job.bias.filter(|_| last);
     let flat = kernels.flat(rows.len()).filter(|_| b.step != kernels.nr());
+    let parts = Parts::at_most(rows.len(), kernels.mr);
     let mut j = 0;
     while j < cols.len() {
         let flat = flat.filter(|_| cols.len() - j >= kernels.flat_nr());
         let width = if flat.is_some() { kernels.flat_nr() } else { kernels.nr().min(cols.len() - j) };
-        for part in Parts::at_most(rows.len(), kernels.mr).iter() {
-            let kernel = flat.unwrap_or_else(|| kernels.strided(part.len(), width));
-            let (a, a_row, a_step) = match a {
-                Operand::InPlace(a) => (a.data.as_ptr().wrapping_add(part.start * a.row_stride), a.row_stride, a.col_stride),
-                Operand::Panels(a) => (a.as_ptr().wrapping_add(part.start * depth.len()), 1, part.len()),
-            };
-            let at = target.start + (rows.start + part.start) * target.row_stride + cols.start + j;
-            // SAFETY: the entry checked that the operands hold the matrices; row part.start and
-            // panel j start inside them. Tasks have disjoint parts of C. The instruction set is that
-            // of the kernels.
-            unsafe {
-                kernel(&Tile {
-                    a,
-                    a_rows: Rows::Stride(a_row),
-                    a_step,
-                    b: b.data.as_ptr().wrapping_add(j / kernels.nr() * b.stride),
-                    b_step: b.step,
-                    segments: &segments,
-                    c: target.c.as_ptr().wrapping_add(at),
-                    c_rows: Rows::Stride(target.row_stride),
-                    cols: width,
-                    accumulate: job.accumulate || depth.start > 0,
-                    bias: match job.bias {
-                        Some(bias) if last => bias[cols.start + j..].as_ptr(),
-                        _ => std::ptr::null(),
-                    },
-                    relu: job.relu && last,
-                });
+        let mut tile = Tile {
+            a: std::ptr::null(),
+            a_rows: Rows::Stride(1),
+            a_step: 1,
+            b: b.data.as_ptr().wrapping_add(j / kernels.nr() * b.stride),
+            b_step: b.step,
+            segments: &segments,
+            c: std::ptr::null_mut(),
+            c_rows: Rows::Stride(target.row_stride),
+            cols: width,
+            accumulate: job.accumulate || depth.start > 0,
+            bias: bias.map_or(std::ptr::null(), |bias| bias[cols.start + j..].as_ptr()),
+            relu: job.relu && last,
+        };
+        for part in parts.iter() {
+            match a {
+                Operand::InPlace(a) => {
+                    tile.a = a.data.as_ptr().wrapping_add(part.start * a.row_stride);
+                    tile.a_rows = Rows::Stride(a.row_stride);
+                    tile.a_step = a.col_stride;
+                }
+                Operand::Panels(a) => {
+                    tile.a = a.as_ptr().wrapping_add(part.start * depth.len());
+                    tile.a_step = part.len();
+                }
             }
+            let at = target.start + (rows.start + part.start) * target.row_stride + cols.start + j;
+            tile.c = target.c.as_ptr().wrapping_add(at);
+            let kernel = flat.unwrap_or_else(|| kernels.strided(part.len(), width));
+            // SAFETY: the entry checked that the operands hold the matrices, and rows, columns and
+            // depth are inside these; the packed copies were made for this block. Tasks have disjoint
+            // parts of C. The kernels are those of an instruction set that was detected.
+            unsafe { kernel(&tile) }
         }
         j += width;
     }

@@ -8,7 +8,7 @@
 //! The cut follows the sizes alone and each element of C is summed in one fixed order, so results
 //! are the same bits with any number of threads.
 
-pub mod drive;
+pub(crate) mod drive;
 pub(crate) mod elem;
 mod integer;
 pub(crate) mod kernel;
@@ -136,4 +136,228 @@ fn check(name: &str, len: usize, axes: &[(usize, usize)]) {
         last.is_some_and(|at| at < len),
         "gemm: operand {name} of {len} elements is too short for {axes:?}"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::isa::Isa;
+    use elem::Float;
+    use half::{bf16, f16};
+    use proptest::prelude::*;
+
+    /// A case: sizes, layouts, and a seed for the values, which are small integers, so that sums are
+    /// exact in every type.
+    #[derive(Debug, Clone)]
+    struct Case {
+        dims: GemmDims,
+        transposed: (bool, bool),
+        /// Elements between the end of a row and the next.
+        gaps: (usize, usize, usize),
+        shared_b: bool,
+        accumulate: bool,
+        bias: bool,
+        relu: bool,
+    }
+
+    fn cases() -> impl Strategy<Value = Case> {
+        let size = || prop_oneof![4 => 1usize..20, 2 => 1usize..70, 1 => 0usize..200];
+        let dims = (1usize..5, size(), size(), size());
+        let flags = any::<[bool; 6]>();
+        (dims, (0usize..4, 0usize..4, 0usize..4), flags).prop_map(|((batch, m, n, k), gaps, f)| Case {
+            dims: GemmDims { batch, m, n, k },
+            transposed: (f[0], f[1]),
+            gaps,
+            shared_b: f[2],
+            accumulate: f[3],
+            bias: f[4],
+            relu: f[5],
+        })
+    }
+
+    fn values<T>(len: usize, seed: usize, from: impl Fn(i32) -> T) -> Vec<T> {
+        (0..len).map(|i| from(((i * 7 + seed * 3 + i * i / 5) % 7) as i32 - 3)).collect()
+    }
+
+    /// Data and strides of an operand.
+    fn operand<T>(data: &[T], batch_stride: usize, inner: usize, transposed: bool) -> MatRef<'_, T> {
+        let (row_stride, col_stride) = if transposed { (1, inner) } else { (inner, 1) };
+        MatRef { data, row_stride, col_stride, batch_stride }
+    }
+
+    fn run_case<T: Copy + PartialEq + std::fmt::Debug>(
+        case: &Case,
+        from: impl Fn(i32) -> T + Copy,
+        product: impl Fn(&GemmDims, MatRef<'_, T>, MatRef<'_, T>, MatMut<'_, T>, bool, Epilogue<'_, T>),
+    ) {
+        let &Case { dims, transposed, gaps, .. } = case;
+        let GemmDims { batch, m, n, k } = dims;
+        let a_inner = if transposed.0 { m } else { k } + gaps.0;
+        let b_inner = if transposed.1 { k } else { n } + gaps.1;
+        let a_size = a_inner * if transposed.0 { k } else { m };
+        let b_size = b_inner * if transposed.1 { n } else { k };
+        let c_stride = n + gaps.2;
+        let a = values(batch * a_size, 1, from);
+        let b = values(if case.shared_b { 1 } else { batch } * b_size, 2, from);
+        let bias = values(n, 3, from);
+        let before = values(batch * m * c_stride, 4, from);
+        let mut c = before.clone();
+        let a_ref = operand(&a, a_size, a_inner, transposed.0);
+        let b_ref = operand(&b, if case.shared_b { 0 } else { b_size }, b_inner, transposed.1);
+        let c_ref = MatMut { data: &mut c, row_stride: c_stride, batch_stride: m * c_stride };
+        let epilogue = Epilogue { bias: case.bias.then_some(&bias[..]), relu: case.relu };
+        product(&dims, a_ref, b_ref, c_ref, case.accumulate, epilogue);
+
+        let int = |len: usize, seed: usize| values(len, seed, |x| x);
+        let (ai, bi, biasi, ci) = (int(a.len(), 1), int(b.len(), 2), int(n, 3), int(c.len(), 4));
+        let expected: Vec<T> = (0..c.len())
+            .map(|at| {
+                let (e, i, j) = (at / (m * c_stride), at / c_stride % m, at % c_stride);
+                if j >= n {
+                    return before[at]; // gaps stay as they are
+                }
+                let mut sum = if case.accumulate { ci[at] } else { 0 };
+                for p in 0..k {
+                    let x = ai[e * a_ref.batch_stride + i * a_ref.row_stride + p * a_ref.col_stride];
+                    let y = bi[e * b_ref.batch_stride + p * b_ref.row_stride + j * b_ref.col_stride];
+                    sum += x * y;
+                }
+                sum += if case.bias { biasi[j] } else { 0 };
+                from(if case.relu { sum.max(0) } else { sum })
+            })
+            .collect();
+        assert!(c == expected, "{case:?}");
+    }
+
+    fn floats<T: Float + PartialEq + std::fmt::Debug>(case: &Case, from: impl Fn(i32) -> T + Copy) {
+        let pool = ThreadPool::new(2);
+        for isa in Isa::available() {
+            run_case(case, from, |dims, a, b, c, accumulate, epilogue| {
+                drive::product(&pool, isa, dims, a, b, c, accumulate, epilogue);
+            });
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(192))]
+
+        #[test]
+        fn every_float_and_instruction_set_matches_a_plain_loop(case in cases()) {
+            floats(&case, |x| x as f32);
+            floats(&case, f64::from);
+            floats(&case, |x| f16::from_f32(x as f32));
+            floats(&case, |x| bf16::from_f32(x as f32));
+        }
+
+        #[test]
+        fn integers_wrap(case in cases()) {
+            let pool = ThreadPool::new(2);
+            run_case(&case, |x| x, |d, a, b, c, acc, e| gemm(&pool, d, a, b, c, acc, e));
+            run_case(&case, i64::from, |d, a, b, c, acc, e| gemm(&pool, d, a, b, c, acc, e));
+            let unsigned = Case { relu: false, ..case };
+            run_case(&unsigned, |x| x as u8, |d, a, b, c, acc, e| gemm(&pool, d, a, b, c, acc, e));
+            run_case(&unsigned, |x| x as i8, |d, a, b, c, acc, e| gemm(&pool, d, a, b, c, acc, e));
+        }
+    }
+
+    /// Sizes that reach every path of the driver: several blocks of the depth, packing, copies of A.
+    #[test]
+    fn large_products() {
+        let sizes = [
+            (130, 70, 1100),
+            (40, 1100, 600),
+            (33, 600, 1024),
+            (3, 3000, 900),
+            (2, 5000, 1030),
+            (300, 1, 700),
+        ];
+        for (m, n, k) in sizes {
+            for bits in 0..4 {
+                let case = Case {
+                    dims: GemmDims { batch: 1, m, n, k },
+                    transposed: (bits & 1 != 0, bits & 2 != 0),
+                    gaps: (0, 0, 1),
+                    shared_b: false,
+                    accumulate: bits == 1,
+                    bias: bits != 2,
+                    relu: bits == 3,
+                };
+                floats(&case, |x| x as f32);
+            }
+        }
+    }
+
+    /// Values whose sums are not exact.
+    fn rough(len: usize) -> Vec<f32> {
+        (0..len).map(|i| ((i * 2_654_435_761) % 1_000_003) as f32 / 500_000.0 - 1.0).collect()
+    }
+
+    #[test]
+    fn the_bits_do_not_depend_on_the_number_of_threads() {
+        for (batch, m, n, k) in
+            [(1, 128, 32, 784), (1, 257, 130, 300), (1, 600, 700, 1500), (40, 30, 30, 30), (3, 200, 200, 200)]
+        {
+            let (a, b) = (rough(batch * m * k), rough(batch * n * k));
+            for (ta, tb) in [(false, false), (true, false), (false, true)] {
+                let results: Vec<Vec<u32>> = [1, 2, 4]
+                    .into_iter()
+                    .map(|threads| {
+                        let mut c = vec![0.0f32; batch * m * n];
+                        gemm(
+                            &ThreadPool::new(threads),
+                            &GemmDims { batch, m, n, k },
+                            operand(&a, m * k, if ta { m } else { k }, ta),
+                            operand(&b, n * k, if tb { k } else { n }, tb),
+                            MatMut { data: &mut c, row_stride: n, batch_stride: m * n },
+                            false,
+                            Epilogue::default(),
+                        );
+                        c.into_iter().map(f32::to_bits).collect()
+                    })
+                    .collect();
+                assert!(results[0] == results[1] && results[0] == results[2], "{batch} {m} {n} {k}");
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_errors_stay_small() {
+        let (m, n, k) = (20, 40, 3000);
+        let (a, b) = (rough(m * k), rough(k * n));
+        let mut c = vec![0.0f32; m * n];
+        let c_ref = MatMut { data: &mut c, row_stride: n, batch_stride: 0 };
+        let (a_ref, b_ref) = (operand(&a, 0, k, false), operand(&b, 0, n, false));
+        gemm(
+            &ThreadPool::new(1),
+            &GemmDims { batch: 1, m, n, k },
+            a_ref,
+            b_ref,
+            c_ref,
+            false,
+            Epilogue::default(),
+        );
+        for i in 0..m {
+            for j in 0..n {
+                let exact: f64 = (0..k).map(|p| f64::from(a[i * k + p]) * f64::from(b[p * n + j])).sum();
+                assert!((f64::from(c[i * n + j]) - exact).abs() < 1e-4, "{} {exact}", c[i * n + j]);
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "too short")]
+    fn short_operands_are_refused() {
+        let (a, mut c) = ([0.0f32; 5], [0.0f32; 4]);
+        let x = operand(&a, 0, 3, false);
+        let c = MatMut { data: &mut c, row_stride: 2, batch_stride: 0 };
+        gemm(
+            &ThreadPool::new(1),
+            &GemmDims { batch: 1, m: 2, n: 2, k: 3 },
+            x,
+            x,
+            c,
+            false,
+            Epilogue::default(),
+        );
+    }
 }

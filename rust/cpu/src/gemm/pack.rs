@@ -126,38 +126,39 @@ unsafe fn transpose_f32_avx2(
     dst_stride: usize,
 ) {
     use std::arch::x86_64::*;
-    let mut i = 0;
-    while i < rows {
-        // The last block overlaps the one before instead of being smaller.
-        let i0 = i.min(rows - 8);
-        let mut j = 0;
-        while j < cols {
-            let j0 = j.min(cols - 8);
-            // SAFETY: rows i0..i0 + 8 and columns j0..j0 + 8 are inside.
-            unsafe {
-                let s = src.add(j0 * src_stride + i0);
-                let d = dst.add(i0 * dst_stride + j0);
-                let x: [__m256; 8] = std::array::from_fn(|c| _mm256_loadu_ps(s.add(c * src_stride)));
-                let pair = |a: __m256, b: __m256| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
-                let (t0, t1) = pair(x[0], x[1]);
-                let (t2, t3) = pair(x[2], x[3]);
-                let (t4, t5) = pair(x[4], x[5]);
-                let (t6, t7) = pair(x[6], x[7]);
-                let quad =
-                    |a: __m256, b: __m256| (_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b));
-                let (u0, u1) = quad(t0, t2);
-                let (u2, u3) = quad(t1, t3);
-                let (u4, u5) = quad(t4, t6);
-                let (u6, u7) = quad(t5, t7);
-                let halves = [(u0, u4), (u1, u5), (u2, u6), (u3, u7)];
-                for (r, (a, b)) in halves.into_iter().enumerate() {
-                    _mm256_storeu_ps(d.add(r * dst_stride), _mm256_permute2f128_ps::<0x20>(a, b));
-                    _mm256_storeu_ps(d.add((r + 4) * dst_stride), _mm256_permute2f128_ps::<0x31>(a, b));
+    // Sixteen rows of eight columns at a time, so that cache lines are used whole. The last blocks
+    // overlap the ones before instead of being smaller.
+    for i in (0..rows).step_by(16) {
+        for j in (0..cols).step_by(8) {
+            for i in [i, i + 8] {
+                if i >= rows {
+                    break;
+                }
+                let (i, j) = (i.min(rows - 8), j.min(cols - 8));
+                // SAFETY: rows i..i + 8 and columns j..j + 8 are inside.
+                unsafe {
+                    let s = src.add(j * src_stride + i);
+                    let d = dst.add(i * dst_stride + j);
+                    let x: [__m256; 8] = std::array::from_fn(|c| _mm256_loadu_ps(s.add(c * src_stride)));
+                    let pair = |a: __m256, b: __m256| (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+                    let (t0, t1) = pair(x[0], x[1]);
+                    let (t2, t3) = pair(x[2], x[3]);
+                    let (t4, t5) = pair(x[4], x[5]);
+                    let (t6, t7) = pair(x[6], x[7]);
+                    let quad = |a: __m256, b: __m256| {
+                        (_mm256_shuffle_ps::<0x44>(a, b), _mm256_shuffle_ps::<0xee>(a, b))
+                    };
+                    let (u0, u1) = quad(t0, t2);
+                    let (u2, u3) = quad(t1, t3);
+                    let (u4, u5) = quad(t4, t6);
+                    let (u6, u7) = quad(t5, t7);
+                    for (r, (a, b)) in [(u0, u4), (u1, u5), (u2, u6), (u3, u7)].into_iter().enumerate() {
+                        _mm256_storeu_ps(d.add(r * dst_stride), _mm256_permute2f128_ps::<0x20>(a, b));
+                        _mm256_storeu_ps(d.add((r + 4) * dst_stride), _mm256_permute2f128_ps::<0x31>(a, b));
+                    }
                 }
             }
-            j += 8;
         }
-        i += 8;
     }
 }
 
@@ -198,26 +199,26 @@ unsafe fn transpose_f64_avx2(
     dst_stride: usize,
 ) {
     use std::arch::x86_64::*;
-    let mut i = 0;
-    while i < rows {
-        let i0 = i.min(rows - 4);
-        let mut j = 0;
-        while j < cols {
-            let j0 = j.min(cols - 4);
-            // SAFETY: rows i0..i0 + 4 and columns j0..j0 + 4 are inside.
-            unsafe {
-                let s = src.add(j0 * src_stride + i0);
-                let d = dst.add(i0 * dst_stride + j0);
-                let x: [__m256d; 4] = std::array::from_fn(|c| _mm256_loadu_pd(s.add(c * src_stride)));
-                let (t0, t1) = (_mm256_unpacklo_pd(x[0], x[1]), _mm256_unpackhi_pd(x[0], x[1]));
-                let (t2, t3) = (_mm256_unpacklo_pd(x[2], x[3]), _mm256_unpackhi_pd(x[2], x[3]));
-                _mm256_storeu_pd(d, _mm256_permute2f128_pd::<0x20>(t0, t2));
-                _mm256_storeu_pd(d.add(dst_stride), _mm256_permute2f128_pd::<0x20>(t1, t3));
-                _mm256_storeu_pd(d.add(2 * dst_stride), _mm256_permute2f128_pd::<0x31>(t0, t2));
-                _mm256_storeu_pd(d.add(3 * dst_stride), _mm256_permute2f128_pd::<0x31>(t1, t3));
+    for i in (0..rows).step_by(8) {
+        for j in (0..cols).step_by(4) {
+            for i in [i, i + 4] {
+                if i >= rows {
+                    break;
+                }
+                let (i, j) = (i.min(rows - 4), j.min(cols - 4));
+                // SAFETY: rows i..i + 4 and columns j..j + 4 are inside.
+                unsafe {
+                    let s = src.add(j * src_stride + i);
+                    let d = dst.add(i * dst_stride + j);
+                    let x: [__m256d; 4] = std::array::from_fn(|c| _mm256_loadu_pd(s.add(c * src_stride)));
+                    let (t0, t1) = (_mm256_unpacklo_pd(x[0], x[1]), _mm256_unpackhi_pd(x[0], x[1]));
+                    let (t2, t3) = (_mm256_unpacklo_pd(x[2], x[3]), _mm256_unpackhi_pd(x[2], x[3]));
+                    _mm256_storeu_pd(d, _mm256_permute2f128_pd::<0x20>(t0, t2));
+                    _mm256_storeu_pd(d.add(dst_stride), _mm256_permute2f128_pd::<0x20>(t1, t3));
+                    _mm256_storeu_pd(d.add(2 * dst_stride), _mm256_permute2f128_pd::<0x31>(t0, t2));
+                    _mm256_storeu_pd(d.add(3 * dst_stride), _mm256_permute2f128_pd::<0x31>(t1, t3));
+                }
             }
-            j += 4;
         }
-        i += 4;
     }
 }

@@ -5,6 +5,7 @@ mod control;
 mod copy;
 mod element;
 mod indexing;
+mod linalg;
 mod matmul;
 mod movement;
 mod random;
@@ -45,6 +46,7 @@ pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Resu
         Op::LogSoftmax(op) => softmax::softmax(softmax::Kind::LogSoftmax, op.axis, args)?,
         Op::Sort(op) => sorting::sort(op, args)?,
         Op::TopK(op) => sorting::top_k(op, args)?,
+        Op::Linalg(op) => linalg::linalg(op, args)?,
         Op::MatMul(op) => matmul::matmul(op, args)?,
         other => return Err(Error::Internal(format!("cpu: no kernel for {}", other.name()))),
     };

@@ -74,14 +74,24 @@ fn indices(shape: &[usize], n: usize, wide: bool, random: &mut Random) -> Tensor
     Tensor::new(dtype, shape, std::iter::repeat_with(|| random.below(n + 2) as f64 - 1.0))
 }
 
+/// What sums of a few numbers of size 10 that cancel may be off by, when each addition rounds.
+fn sum_floor(dtype: DType) -> f64 {
+    match dtype {
+        DType::F16 => 0.05,
+        DType::BF16 => 0.4,
+        DType::F32 => 1e-5,
+        _ => 1e-12,
+    }
+}
+
 #[test]
 fn softmax_along_any_axis() {
     let mut random = Random(10);
     for (shape, axis) in SHAPES {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
             let x = Tensor::random(dtype, shape, &mut random);
-            check(Softmax { axis }, std::slice::from_ref(&x), 8.0, 0.0);
-            check(LogSoftmax { axis }, &[x], 8.0, 0.0);
+            check(Softmax { axis }, std::slice::from_ref(&x), 20.0, 0.0);
+            check(LogSoftmax { axis }, &[x], 20.0, 0.0);
         }
     }
     let hard = Tensor::new(DType::F32, &[2, 3], [1e30, -1e30, 0.0, f64::NEG_INFINITY, 3.0, 3.0]);
@@ -233,7 +243,7 @@ fn gathers() {
             check(GatherAlong { axis }, &[x.clone(), i.clone()], 0.0, 0.0);
             if dtype != DType::Bool {
                 let updates = Tensor::random(dtype, &along, &mut random);
-                check(ScatterAlong { axis }, &[x.clone(), i, updates], 0.0, 0.0);
+                check(ScatterAlong { axis }, &[x.clone(), i, updates], 4.0, sum_floor(dtype));
             }
             for depth in 0..=shape.len() {
                 if shape.contains(&0) {
@@ -257,7 +267,7 @@ fn scatters() {
                 let i = indices(&[count, depth], 5, count % 2 == 0, &mut random);
                 let updates: Vec<usize> = [&[count], &shape[depth..]].concat();
                 let updates = Tensor::random(dtype, &updates, &mut random);
-                check(ScatterNd { mode }, &[x, i, updates], 0.0, 0.0);
+                check(ScatterNd { mode }, &[x, i, updates], 8.0, sum_floor(dtype));
             }
         }
     }
@@ -265,7 +275,7 @@ fn scatters() {
     let x = Tensor::random(DType::F32, &[100, 64], &mut random);
     let i = indices(&[2000, 1], 99, false, &mut random);
     let updates = Tensor::random(DType::F32, &[2000, 64], &mut random);
-    check(ScatterNd { mode: ScatterMode::Add }, &[x, i, updates], 0.0, 0.0);
+    check(ScatterNd { mode: ScatterMode::Add }, &[x, i, updates], 8.0, 1e-5);
 }
 
 #[test]

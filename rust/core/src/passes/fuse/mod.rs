@@ -58,7 +58,7 @@ fn is_fusable(op: &Op) -> bool {
 }
 
 /// Whether a kernel can compute the op on the way to something else.
-fn is_inlinable(op: &Op) -> bool {
+pub(super) fn is_inlinable(op: &Op) -> bool {
     matches!(op, Op::Elementwise(_) | Op::Cast(_) | Op::Full(_) | Op::Iota(_)) || is_movement(op)
 }
 

@@ -1,0 +1,98 @@
+"""Where the internal names that Keras's own tests use live in Oxhorn.
+
+Given to the conformance suite by `--shim`: `lookup("models.functional.Functional")` returns Oxhorn's object
+or raises LookupError.
+"""
+
+import importlib
+
+# Keras's internal module -> Oxhorn's, where a path does not simply carry over.
+_MODULES = {
+    "backend.common.backend_utils": "oxhorn.layers._spatial",
+    "backend.common.dtypes": "oxhorn._base.dtypes",
+    "backend.common.global_state": "oxhorn._base.global_state",
+    "backend.common.keras_tensor": "oxhorn._base.keras_tensor",
+    "backend.common.masking": "oxhorn._base.masking",
+    "backend.common.name_scope": "oxhorn._base.scopes",
+    "backend.common.remat": "oxhorn._base.scopes",
+    "backend.common.stateless_scope": "oxhorn._base.scopes",
+    "backend.common.symbolic_scope": "oxhorn._base.scopes",
+    "backend.common.variables": "oxhorn._base.variable",
+    "datasets.npz_utils": "oxhorn.datasets._files",
+    "models.functional": "oxhorn.models.functional",
+    "ops.function": "oxhorn.models.function",
+    "ops.node": "oxhorn._base.node",
+    "ops.operation": "oxhorn._base.operation",
+    "ops.symbolic_arguments": "oxhorn._base.node",
+    "random.seed_generator": "oxhorn.random.seed_generator",
+    "trainers.compile_utils": "oxhorn._training.compile_utils",
+    "trainers.data_adapters": "oxhorn._training.data_adapters",
+    "trainers.data_adapters.array_data_adapter": "oxhorn._training.data_adapters.array_data_adapter",
+    "trainers.data_adapters.data_adapter_utils": "oxhorn._training.data_adapters.utils",
+    "trainers.data_adapters.generator_data_adapter": "oxhorn._training.data_adapters.generator_data_adapter",
+    "trainers.data_adapters.py_dataset_adapter": "oxhorn._training.data_adapters.py_dataset_adapter",
+    "trainers.trainer": "oxhorn._training.trainer",
+    "utils.naming": "oxhorn._base.naming",
+    "utils.python_utils": "oxhorn._base.python_utils",
+    "utils.tracking": "oxhorn._base.tracking",
+}
+
+# Single names: Keras's -> Oxhorn's module and attribute.
+_NAMES = {
+    "backend.Trainer": ("oxhorn._training.trainer", "Trainer"),
+    "backend.common.backend_utils.compute_conv_transpose_output_shape": (
+        "oxhorn.layers._spatial",
+        "transposed_window_output_shape",
+    ),
+    "backend.compute_output_spec": ("oxhorn._base.symbolic", "compute_output_spec"),
+    "backend.AutocastScope": ("oxhorn._base.scopes", "AutocastScope"),
+    "backend.get_keras_mask": ("oxhorn._base.masking", "get_keras_mask"),
+    "backend.set_keras_mask": ("oxhorn._base.masking", "set_keras_mask"),
+    "backend.standardize_shape": ("oxhorn._base.shapes", "standardize_shape"),
+    "backend.in_symbolic_scope": ("oxhorn._base.scopes", "in_symbolic_scope"),
+    "backend.in_stateless_scope": ("oxhorn._base.scopes", "in_stateless_scope"),
+    "backend.any_symbolic_tensors": ("oxhorn._base.keras_tensor", "any_symbolic_tensors"),
+    "backend.name_scope": ("oxhorn._base.scopes", "name_scope"),
+    "callbacks.monitor_callback.MonitorCallback": ("oxhorn.callbacks.monitor_callback", "MonitorCallback"),
+    "layers.rnn.dropout_rnn_cell.DropoutRNNCell": ("oxhorn.layers.rnn.dropout_rnn_cell", "DropoutRNNCell"),
+    "ops.numpy.shape_equal": ("oxhorn._base.shapes", "shape_equal"),
+}
+
+_FLAGS = {
+    "backend.IS_THREAD_SAFE": True,
+    "backend.SUPPORTS_COMPLEX_DTYPES": False,
+    "backend.SUPPORTS_RAGGED_TENSORS": False,
+    "backend.SUPPORTS_SPARSE_TENSORS": False,
+}
+
+_ROOTS = ("oxhorn", "oxhorn._base", "oxhorn._training")
+
+
+def _operation_class(name):
+    import oxhorn.ops  # noqa: F401  (registers the classes)
+    from oxhorn._base.op import OPERATION_CLASSES
+
+    module, _, cls = name.rpartition(".")
+    return OPERATION_CLASSES.get((f"keras.src.{module}", cls))
+
+
+def lookup(name):
+    """Oxhorn's object for one of Keras's internal names, given without `keras.src.`."""
+    if name in _FLAGS:
+        return _FLAGS[name]
+    if name.startswith("ops."):
+        found = _operation_class(name)
+        if found is not None:
+            return found
+    if name in _NAMES:
+        module, attribute = _NAMES[name]
+        return getattr(importlib.import_module(module), attribute)
+    module, _, attribute = name.rpartition(".")
+    candidates = [_MODULES[module]] if module in _MODULES else []
+    candidates += [f"{root}.{module}" for root in _ROOTS] if module else list(_ROOTS)
+    for candidate in candidates:
+        try:
+            return getattr(importlib.import_module(candidate), attribute)
+        except (ImportError, AttributeError):
+            continue
+    raise LookupError(name)
