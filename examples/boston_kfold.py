@@ -4,11 +4,11 @@ The data are a classic that has a documented ethical flaw (one column encodes ra
 """
 
 import numpy as np
+
 import oxhorn as keras
+from _common import data_file, run
 from oxhorn import layers, models
 from oxhorn.datasets import boston_housing
-
-from _common import data_file, run
 
 FOLDS = 4
 
@@ -24,7 +24,8 @@ def build(features):
 
 def main(epochs=120, data=""):
     keras.utils.set_random_seed(0)
-    (x_train, y_train), (x_test, y_test) = boston_housing.load_data(path=data_file("boston_housing.npz", data))
+    path = data_file("boston_housing.npz", data)
+    (x_train, y_train), (x_test, y_test) = boston_housing.load_data(path=path)
     mean, deviation = x_train.mean(axis=0), x_train.std(axis=0)
     x_train, x_test = (x_train - mean) / deviation, (x_test - mean) / deviation
 

@@ -1,10 +1,10 @@
 """A small GPT that reads Shakespeare letter by letter, and writes on."""
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers, ops
 
+import oxhorn as keras
 from _common import choose, data_file, run
+from oxhorn import layers, ops
 
 ORIGIN = "https://storage.googleapis.com/download.tensorflow.org/data/shakespeare.txt"
 CONTEXT, WIDTH, HEADS, BLOCKS = 64, 96, 4, 2

@@ -1,10 +1,10 @@
 """A convnet on scikit-learn's 1,797 handwritten digits, with a picture of how it learns and errs."""
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers
 
+import oxhorn as keras
 from _common import OUTPUT, digits, run
+from oxhorn import layers
 
 
 def build():

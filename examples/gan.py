@@ -5,10 +5,10 @@ mislead it.
 """
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers, models
 
+import oxhorn as keras
 from _common import OUTPUT, mnist_images, run, save_grid
+from oxhorn import layers, models
 
 LATENT = 32
 BATCH = 32

@@ -1,9 +1,8 @@
 """Whether a film review is positive, read forwards and backwards by two GRUs. The padding is masked."""
 
 import oxhorn as keras
-from oxhorn import layers, models
-
 from _common import imdb_sequences, run
+from oxhorn import layers, models
 
 WORDS = 10000
 

@@ -1,11 +1,11 @@
 """Whether a film review is positive, from the words that occur in it."""
 
 import numpy as np
+
 import oxhorn as keras
+from _common import data_file, run
 from oxhorn import layers, models
 from oxhorn.datasets import imdb
-
-from _common import data_file, run
 
 WORDS = 10000
 

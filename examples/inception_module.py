@@ -1,9 +1,8 @@
 """An Inception-like module: branches with different receptive fields over one input, joined again."""
 
 import oxhorn as keras
-from oxhorn import layers
-
 from _common import digits, run
+from oxhorn import layers
 
 
 def inception(x, filters):

@@ -1,9 +1,8 @@
 """MNIST with a small convnet: about 99% of the test digits."""
 
 import oxhorn as keras
-from oxhorn import layers, models
-
 from _common import mnist_images, run
+from oxhorn import layers, models
 
 
 def build():

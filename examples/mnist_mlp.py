@@ -1,9 +1,8 @@
 """MNIST with one hidden layer: about 98% of the test digits after five epochs."""
 
 import oxhorn as keras
-from oxhorn import layers
-
 from _common import mnist_images, run
+from oxhorn import layers
 
 
 def main(epochs=5, data="", samples=60000):

@@ -4,10 +4,10 @@ The stories are made up: "mary is in the garden . john is in the office . where 
 """
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers
 
+import oxhorn as keras
 from _common import run
+from oxhorn import layers
 
 PEOPLE = ["mary", "john", "sandra", "daniel"]
 PLACES = ["kitchen", "garden", "office", "hallway", "bathroom", "bedroom"]

@@ -1,9 +1,8 @@
 """Residual connections: an identity one, and a linear one where the size of the feature map changes."""
 
 import oxhorn as keras
-from oxhorn import layers
-
 from _common import digits, run
+from oxhorn import layers
 
 
 def residual(x, filters, strides=1):

@@ -1,11 +1,11 @@
 """The topic of a newswire, one of 46, from the words that occur in it."""
 
 import numpy as np
+
 import oxhorn as keras
+from _common import data_file, run
 from oxhorn import layers, models
 from oxhorn.datasets import reuters
-
-from _common import data_file, run
 
 WORDS = 10000
 

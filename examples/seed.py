@@ -1,9 +1,8 @@
 """The first model of the book: a small network that reads handwritten digits, in two ways of writing it."""
 
 import oxhorn as keras
-from oxhorn import layers, models, optimizers
-
 from _common import mnist_images, run
+from oxhorn import layers, models, optimizers
 
 
 def sequential():

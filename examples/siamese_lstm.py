@@ -4,10 +4,10 @@ The texts are made up: half of a text's words are of its topic, half are of any.
 """
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers
 
+import oxhorn as keras
 from _common import run
+from oxhorn import layers
 
 TOPICS, WORDS_PER_TOPIC, LENGTH = 4, 25, 12
 

@@ -1,10 +1,10 @@
 """An LSTM that reads Nietzsche letter by letter, and writes on."""
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers, ops
 
+import oxhorn as keras
 from _common import choose, data_file, run
+from oxhorn import layers, ops
 
 ORIGIN = "https://s3.amazonaws.com/text-datasets/nietzsche.txt"
 LENGTH = 60  # characters read before one is guessed

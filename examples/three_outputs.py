@@ -4,10 +4,10 @@ The posts are made up: each word is used more by people of some age, income and 
 """
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers
 
+import oxhorn as keras
 from _common import run
+from oxhorn import layers
 
 WORDS, LENGTH, INCOME_GROUPS = 500, 60, 10
 

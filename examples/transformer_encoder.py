@@ -1,9 +1,8 @@
 """A transformer encoder that tells whether a film review is positive."""
 
 import oxhorn as keras
-from oxhorn import layers, ops
-
 from _common import imdb_sequences, run
+from oxhorn import layers, ops
 
 WORDS = 20000
 

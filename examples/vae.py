@@ -1,10 +1,10 @@
 """A variational autoencoder of MNIST's digits, and a picture of the plane of codes it learns."""
 
 import numpy as np
-import oxhorn as keras
-from oxhorn import layers, models, ops
 
+import oxhorn as keras
 from _common import OUTPUT, mnist_images, run, save_grid
+from oxhorn import layers, models, ops
 
 CODE = 2
 

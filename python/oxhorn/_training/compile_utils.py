@@ -2,6 +2,8 @@
 
 from collections import OrderedDict, namedtuple
 
+import numpy as np
+
 from oxhorn import losses as losses_module
 from oxhorn import metrics as metrics_module
 from oxhorn import ops, tree
@@ -250,6 +252,12 @@ class _Weighted:
         self.weight = weight
 
 
+def _is_sparse(loss):
+    """Whether a loss takes class numbers along the last axis of the outputs."""
+    function = getattr(loss, "fn", None)
+    return function is losses_module.sparse_categorical_crossentropy and getattr(loss, "axis", -1) == -1
+
+
 def _at(path, structure):
     for key in path:
         structure = structure[key]
@@ -275,6 +283,8 @@ class CompileLoss(Loss):
         self.output_names = output_names
         self._metrics = []
         self._flat_losses = []
+        # (path, number of classes, class ignored) of every sparse loss.
+        self._label_limits = []
         self._y_pred_build_structure = None
         self._y_true_build_structure = None
 
@@ -348,6 +358,8 @@ class CompileLoss(Loss):
                     name_path = (own,)
                 elif isinstance(path[-1], int):
                     name_path = (*path[:-1], own)
+            if _is_sparse(resolved):
+                self._label_limits.append((path, y_pred.shape[-1], getattr(resolved, "ignore_class", None)))
             name = "/".join(str(part) for part in name_path) or "_".join(map(str, tree.flatten(names)))
             self._flat_losses.append(_Entry(path, resolved, loss.weight, name))
             return
@@ -408,6 +420,22 @@ class CompileLoss(Loss):
             f"y_true: {tree.map_structure(lambda _: star, y_true)}\n"
             f"y_pred: {tree.map_structure(lambda _: star, y_pred)}\n"
         )
+
+    def check_labels(self, y_true):
+        """Raises ValueError for labels that a sparse loss has no class for."""
+        for path, classes, ignored in self._label_limits:
+            try:
+                labels = np.asarray(_at(path, y_true))
+            except (KeyError, IndexError, TypeError):
+                continue
+            wrong = ~((labels >= 0) & (labels < classes))
+            if ignored is not None:
+                wrong &= labels != ignored
+            if labels.size and wrong.any():
+                raise ValueError(
+                    f"sparse_categorical_crossentropy: expected labels from 0 to {classes - 1} for an output of "
+                    f"{classes} classes, got the label {labels[wrong][0]}."
+                )
 
     def __call__(self, y_true, y_pred, sample_weight=None):
         with name_scope(self.name):

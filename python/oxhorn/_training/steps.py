@@ -15,11 +15,13 @@ class CompiledStep:
     Args:
         step: the method, called with a traced batch.
         discard: whether nobody wants the step's outputs, so that they need not be computed.
+        after: called after each trace, to drop what the program kept of it.
     """
 
-    def __init__(self, step, discard=False):
+    def __init__(self, step, discard=False, after=None):
         self._step = step
         self._discard = discard
+        self._after = after
         self._plans = OrderedDict()
         self.trace_count = 0
 
@@ -58,6 +60,8 @@ class CompiledStep:
             if self._discard:
                 outputs = ()
             flat = [_core.tensor(leaf) for leaf in tree.flatten(outputs)]
+            if self._after is not None:
+                self._after()
         return trace.compile(flat), tree.map_structure(lambda _: 0, outputs)
 
 

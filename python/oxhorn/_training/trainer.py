@@ -338,7 +338,7 @@ class Trainer:
     def _make_step(self, method, discard=False):
         if self.run_eagerly or not self.jit_compile:
             return EagerStep(method)
-        return CompiledStep(method, discard)
+        return CompiledStep(method, discard, after=self._clear_losses)
 
     def _default_logs(self, step):
         """Whether a step returns nothing but the metrics' values, which are asked for when needed."""
@@ -419,8 +419,8 @@ class Trainer:
             x, y, sample_weight, batch_size, steps_per_epoch, shuffle=shuffle, class_weight=class_weight
         )
         self._build_for(adapter)
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        self._check_labels(adapter)
+        self._build_optimizer()
         steps = steps_per_epoch if steps_per_epoch is not None else adapter.num_batches
         hooks = self._callback_list(callbacks, verbose, epochs, steps, history=True)
         self.stop_training = False
@@ -576,6 +576,7 @@ class Trainer:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         adapter = data_adapters.get_data_adapter(x, y, sample_weight, batch_size, steps)
         self._build_for(adapter)
+        self._check_labels(adapter)
         hooks = self._callback_list(callbacks, verbose, 1, steps or adapter.num_batches)
         results = self._evaluate(adapter, steps, hooks)
         return results if return_dict else self._flatten_metrics_in_order(results)
@@ -634,8 +635,7 @@ class Trainer:
             sample_weight = apply_class_weight(y, None, class_weight)
         data = self._batch(x, y, sample_weight)
         self._build_for_batch(data)
-        if self.optimizer is not None and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
+        self._build_optimizer()
         logs = self._metric_logs(self.make_train_function()(data))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
@@ -664,7 +664,8 @@ class Trainer:
 
     def _build_for(self, adapter):
         """Builds what is not built, from the shapes of the first batch."""
-        if self._is_built_for_training():
+        if self._is_built_for_training() or self.run_eagerly:
+            # An eager step builds as it goes, with values at hand.
             return
         if isinstance(adapter, ArrayDataAdapter):
             size = min(adapter.batch_size, adapter.samples)
@@ -685,8 +686,18 @@ class Trainer:
         self._build_for_batch(batch)
 
     def _build_for_batch(self, batch):
-        if not self._is_built_for_training():
+        if not self._is_built_for_training() and not self.run_eagerly:
             self._symbolic_build(data_batch=batch)
+
+    def _build_optimizer(self):
+        if self.optimizer is not None and not self.optimizer.built and self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    def _check_labels(self, adapter):
+        """Raises ValueError for integer labels in memory that name no class: inside a compiled step they
+        could only make the loss NaN."""
+        if isinstance(adapter, ArrayDataAdapter) and self._compile_loss is not None and len(adapter.data) > 1:
+            self._compile_loss.check_labels(adapter.data[1])
 
     def _is_built_for_training(self):
         return (

@@ -5,6 +5,8 @@ import importlib
 # Where each public name is defined.
 _NAMES = {
     "CustomObjectScope": "saving.object_registration",
+    "PyDataset": "_training.data_adapters.py_dataset_adapter",
+    "Sequence": "_training.data_adapters.py_dataset_adapter",
     "Progbar": "utils.progbar",
     "clear_session": "_base.global_state",
     "custom_object_scope": "saving.object_registration",
@@ -22,8 +24,10 @@ _NAMES = {
     "register_keras_serializable": "saving.object_registration",
     "serialize_keras_object": "saving.serialization_lib",
     "set_random_seed": "utils.rng_utils",
+    "pack_x_y_sample_weight": "_training.data_adapters.utils",
     "standardize_dtype": "_base.dtypes",
     "to_categorical": "utils.numerical_utils",
+    "unpack_x_y_sample_weight": "_training.data_adapters.utils",
 }
 
 

@@ -182,3 +182,7 @@ class PyDatasetAdapter(DataAdapter):
 
     def on_epoch_end(self):
         self.py_dataset.on_epoch_end()
+
+
+# The name of Keras 2.
+Sequence = PyDataset

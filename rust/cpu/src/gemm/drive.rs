@@ -304,7 +304,7 @@ fn grid<T>(kernels: &Kernels<T>, m: usize, n: usize, k: usize) -> (Parts, Parts)
 /// they evict each other from L1, and are read often enough.
 fn copy_a<T: Float>(job: &Job<'_, T>, kernels: &Kernels<T::Acc>) -> bool {
     let apart = job.a.row_stride * size_of::<T>();
-    job.a.col_stride == 1 && apart >= PAGE && apart % PAGE == 0 && job.n >= 8 * kernels.nr()
+    job.a.col_stride == 1 && apart >= PAGE && apart.is_multiple_of(PAGE) && job.n >= 8 * kernels.nr()
 }
 
 /// Some rows and columns of C over one block of the depth.
