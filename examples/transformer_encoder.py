@@ -57,7 +57,7 @@ def build(maxlen, width=32):
     text = keras.Input(shape=(maxlen,), dtype="int32")
     x = PositionalEmbedding(maxlen, WORDS, width)(text)
     x = TransformerEncoder(width, hidden=32, heads=2)(x)
-    x = layers.GlobalMaxPooling1D()(x)
+    x = layers.GlobalAveragePooling1D()(x)
     x = layers.Dropout(0.3)(x)
     return keras.Model(text, layers.Dense(1, activation="sigmoid")(x))
 

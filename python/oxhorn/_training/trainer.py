@@ -766,7 +766,8 @@ class Trainer:
 def _python_values(logs):
     if not isinstance(logs, dict):
         logs = {} if logs is None or isinstance(logs, (tuple, list)) else {"loss": logs}
-    return {name: _python_value(value) for name, value in logs.items()}
+    # By name, as Keras reports them.
+    return {name: _python_value(logs[name]) for name in sorted(logs)}
 
 
 def _warn_out_of_data(steps):

@@ -131,7 +131,7 @@ impl Graph {
             return Err(Error::shape("broadcast_to", expected, from.to_string()));
         }
         // A constant is made in the shape wanted, so that no pass has to.
-        if let (Op::Full(full), true) = (&self.node(x.node).op, self.replacements().is_empty()) {
+        if let (Op::Full(full), true) = (&self.node(x.node).op, self.resolve(x) == x) {
             let value = full.value;
             return self.full(shape.clone(), value);
         }

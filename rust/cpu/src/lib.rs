@@ -16,6 +16,7 @@ mod step;
 #[cfg(test)]
 mod testing;
 mod vmath;
+mod window;
 
 pub use device::CpuDevice;
 pub use memory::{Allocator, CpuBuffer, ForeignBuffer};

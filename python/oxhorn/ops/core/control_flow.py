@@ -7,7 +7,7 @@ import builtins
 
 from oxhorn import _core, tree
 from oxhorn._base.convert import convert_to_tensor
-from oxhorn._base.keras_tensor import any_symbolic_tensors
+from oxhorn._base.keras_tensor import KerasTensor, any_symbolic_tensors
 from oxhorn._base.op import op
 from oxhorn._base.symbolic import compute_output_spec
 from oxhorn.ops._common import canonical_axis, expand, take_slice, to_dtype
@@ -59,7 +59,7 @@ def scan(f, init, xs=None, length=None, reverse=False, unroll=1):
     carry, elements, outputs = _Structure(), _Structure(), _Structure()
     flat_init, flat_xs = carry.flatten(init), elements.flatten(xs)
     if not flat_xs and length is None:
-        raise ValueError("`length` must be given when `xs` is None.")
+        raise ValueError("Got no `xs` to scan over and `length` is None. One of them must be given.")
     steps = {x.shape[0] for x in flat_xs} | (set() if length is None else {int(length)})
     if len(steps) != 1:
         raise ValueError(f"`xs` and `length` must agree on the number of steps. Received: {sorted(steps)}")
@@ -138,7 +138,11 @@ def _interleave(even, odd, axis):
     return mixed if even.shape[axis] == n else _core.concat([mixed, take_slice(even, axis, n)], axis)
 
 
-@op(tensors=("loop_vars",))
+def _while_spec(cond, body, loop_vars, maximum_iterations=None):
+    return tree.map_structure(lambda v: KerasTensor(v.shape, dtype=v.dtype), loop_vars)
+
+
+@op(tensors=("loop_vars",), spec=_while_spec)
 def while_loop(cond, body, loop_vars, maximum_iterations=None):
     """Repeats `body` while `cond` holds.
 

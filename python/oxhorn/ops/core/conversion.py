@@ -11,7 +11,9 @@ from oxhorn.ops.numpy.elementwise import float_max
 
 
 def _convert_spec(x, dtype=None, sparse=None, ragged=None):
-    return KerasTensor(x.shape, dtype=dtype or x.dtype)
+    # A symbolic tensor may be marked as sparse or ragged; asking for False unmarks it.
+    marks = {"sparse": x.sparse and sparse is not False, "ragged": x.ragged and ragged is not False}
+    return KerasTensor(x.shape, dtype=dtype or x.dtype, **marks)
 
 
 @op(spec=_convert_spec)

@@ -15,6 +15,11 @@ def _slice_spec(inputs, start_indices, shape):
             "The number of dimensions in `inputs` must match the number of dimensions in `shape`. "
             f"Received inputs.shape={inputs.shape} and shape={shape}"
         )
+    if hasattr(start_indices, "__len__") and len(start_indices) != len(inputs.shape):
+        raise ValueError(
+            "The number of dimensions in `start_indices` must match the number of dimensions in `inputs`. "
+            f"Received start_indices={start_indices} and inputs.shape={inputs.shape}"
+        )
     sizes = []
     for i, (d, size) in enumerate(zip(inputs.shape, shape)):
         if size == -1:

@@ -66,6 +66,8 @@ def _pair(x):
     if not isinstance(x, (tuple, list)) or len(x) != 2:
         raise ValueError(f"Input `x` should be a tuple of two tensors - real and imaginary. Received: x={x}")
     re, im = map(convert_to_tensor, x)
+    if not re.ndim:
+        raise ValueError(f"Input should have rank >= 1. Received: {re.shape}")
     if re.shape != im.shape:
         raise ValueError(
             "Input `x` should be a tuple of two tensors - real and imaginary. Both the real and imaginary parts "
@@ -210,10 +212,15 @@ def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="
     if re.ndim < 2:
         raise ValueError(f"Input `x` must have at least 2 dimensions. Received shape: {re.shape}")
     win = _window(window, sequence_length, fft_length, re.dtype)
-    frames = irfft((re, im), fft_length) * win
-    total = _overlap_add(frames, sequence_stride)
-    weight = _overlap_add(_core.broadcast_to(win * win, frames.shape[-2:]), sequence_stride)
-    signal = total / where(weight > 1e-10, weight, 1.0)
+    frames = irfft((re, im), fft_length)
+    if window is not None:
+        # Where windows overlap fully, their squares add up to a function of period `sequence_stride`.
+        parts = -(-fft_length // sequence_stride)
+        power = _core.reshape(_fit(win * win, parts * sequence_stride), (parts, sequence_stride))
+        power = _core.broadcast_to(_core.reduce("sum", power, (0,), True), power.shape)
+        power = take_slice(_core.reshape(power, (-1,)), 0, 0, fft_length)
+        frames = frames * (win / where(power > 1e-10, power, 1.0))
+    signal = _overlap_add(frames, sequence_stride)
     start = fft_length // 2 if center else 0
     stop = signal.shape[-1] - start if length is None else start + length
     return take_slice(signal, -1, start, stop)

@@ -2,6 +2,7 @@
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn.ops._common import (
     FLOATS,
@@ -114,16 +115,25 @@ def cdist(x, y):
     return unary("sqrt", _core.reduce("sum", unary("square", difference), (difference.ndim - 1,)))
 
 
-def _segment_reduction(mode, empty, data, segment_ids, num_segments):
-    """`empty`: what a segment without elements holds, of a dtype."""
-    data, ids = convert_to_tensor(data), to_dtype(segment_ids, "int32")
-    if ids.ndim > 1:
-        raise ValueError(f"Argument `segment_ids` should be an 1-D vector, got shape: {ids.ndim}.")
-    if ids.shape[0] != data.shape[0]:
+def _segment_spec(data, segment_ids, num_segments=None, sorted=False):
+    _check_segments(data, segment_ids)
+    return KerasTensor((num_segments, *data.shape[1:]), dtype=data.dtype)
+
+
+def _check_segments(data, ids):
+    if len(ids.shape) > 1:
+        raise ValueError(f"Argument `segment_ids` should be an 1-D vector, got shape: {len(ids.shape)}.")
+    if None not in (ids.shape[0], data.shape[0]) and ids.shape[0] != data.shape[0]:
         raise ValueError(
             "Argument `segment_ids` and `data` should have same leading dimension. "
             f"Got {ids.shape} v.s. {data.shape}."
         )
+
+
+def _segment_reduction(mode, empty, data, segment_ids, num_segments):
+    """`empty`: what a segment without elements holds, of a dtype."""
+    data, ids = convert_to_tensor(data), to_dtype(segment_ids, "int32")
+    _check_segments(data, ids)
     if num_segments is None:
         if ids.is_traced:
             raise ValueError("Argument `num_segments` must be set inside a compiled function.")
@@ -146,7 +156,7 @@ def _highest(dtype):
     return float("inf") if dtype in FLOATS else _limits(dtype)[1]
 
 
-@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
+@op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     """The sums of the slices of `data` that have one segment id.
 
@@ -158,19 +168,19 @@ def segment_sum(data, segment_ids, num_segments=None, sorted=False):
     return _segment_reduction("add", lambda _: 0, data, segment_ids, num_segments)
 
 
-@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
+@op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_prod(data, segment_ids, num_segments=None, sorted=False):
     """The products of slices of one segment id; 1 for empty segments. See `segment_sum`."""
     return _segment_reduction("mul", lambda _: 1, data, segment_ids, num_segments)
 
 
-@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
+@op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_max(data, segment_ids, num_segments=None, sorted=False):
     """The largest elements of slices of one segment id; the lowest number for empty segments. See `segment_sum`."""
     return _segment_reduction("max", _lowest, data, segment_ids, num_segments)
 
 
-@inferring(_fill_first("data", "segment_ids"), tensors=("data", "segment_ids"))
+@op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_min(data, segment_ids, num_segments=None, sorted=False):
     """The smallest elements of slices of one segment id; the highest number for empty segments. See `segment_sum`."""
     return _segment_reduction("min", _highest, data, segment_ids, num_segments)

@@ -4,12 +4,27 @@ import math
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn.ops._common import dtype_of, join_dtypes, to_dtype, where
 from oxhorn.ops.numpy.elementwise import float_max
 
 
-@op(tensors=("query", "key", "value", "bias", "mask", "scale"))
+def _check_ranks(query, key, value):
+    if not len(query.shape) == len(key.shape) == len(value.shape) == 4:
+        raise ValueError(
+            "`dot_product_attention` only supports 4D inputs. Received: "
+            f"query.shape={query.shape}, key.shape={key.shape}, value.shape={value.shape}."
+        )
+
+
+def _spec(query, key, value, *args, **kwargs):
+    _check_ranks(query, key, value)
+    dtype = join_dtypes(*(dtype_of(v) for v in (query, key, value)))
+    return KerasTensor((*query.shape[:-1], value.shape[-1]), dtype=dtype)
+
+
+@op(tensors=("query", "key", "value", "bias", "mask", "scale"), spec=_spec)
 def dot_product_attention(
     query,
     key,
@@ -37,11 +52,7 @@ def dot_product_attention(
         raise ValueError("attn_logits_soft_cap is only supported for JAX on TPU.")
     dtype = join_dtypes(*(dtype_of(v) for v in (query, key, value)))
     query, key, value = (to_dtype(v, dtype) for v in (query, key, value))
-    if query.ndim != 4 or key.ndim != 4 or value.ndim != 4:
-        raise ValueError(
-            "`dot_product_attention` only supports 4D inputs. Received: "
-            f"query.shape={query.shape}, key.shape={key.shape}, value.shape={value.shape}."
-        )
+    _check_ranks(query, key, value)
     batch, targets, heads, depth = query.shape
     sources, key_heads = key.shape[1:3]
     if heads % key_heads:

@@ -2,9 +2,10 @@
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
-from oxhorn._base.op import op
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.settings import standardize_data_format
 from oxhorn.ops._common import from_channels_last, promote, to_channels_last, to_dtype
+from oxhorn.ops._shapes import inferring
 
 
 def spread(value, n):
@@ -50,6 +51,21 @@ def _channels(inputs, data_format):
     return inputs.shape[-1 if data_format == "channels_last" else 1]
 
 
+def _fill_channels(axis_of_kernel):
+    """For inputs whose channels are not known: as many as the kernel takes."""
+
+    def fill(arguments):
+        inputs = arguments["inputs"]
+        kernel = arguments["kernel"] if "kernel" in arguments else arguments["depthwise_kernel"]
+        channels = -1 if standardize_data_format(arguments["data_format"]) == "channels_last" else 1
+        if isinstance(inputs, KerasTensor) and inputs.shape[channels] is None:
+            shape = list(inputs.shape)
+            shape[channels] = kernel.shape[axis_of_kernel]
+            arguments["inputs"] = KerasTensor(shape, dtype=inputs.dtype)
+
+    return fill
+
+
 def _check_channels(inputs, expected, data_format):
     channels = _channels(inputs, data_format)
     if channels != expected:
@@ -59,7 +75,7 @@ def _check_channels(inputs, expected, data_format):
         )
 
 
-@op(tensors=("kernel",))
+@inferring(_fill_channels(-2), tensors=("kernel",))
 def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     """Convolution over 1, 2 or 3 spatial axes.
 
@@ -75,15 +91,15 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     channels = _channels(inputs, data_format)
     if channels % kernel.shape[-2]:
         raise ValueError(
-            "The number of input channels must be evenly divisible by kernel's in_channels. "
-            f"Received input channels {channels} and kernel in_channels {kernel.shape[-2]}."
+            "The number of input channels must match the kernel's in_channels or be evenly divisible by kernel's "
+            f"in_channels. Received input channels {channels} and kernel in_channels {kernel.shape[-2]}."
         )
     return _convolve(
         inputs, kernel, strides, padding, data_format, dilation_rate, channels // kernel.shape[-2]
     )
 
 
-@op(tensors=("kernel",))
+@inferring(_fill_channels(-2), tensors=("kernel",))
 def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_rate=1):
     """Convolution of each channel by itself.
 
@@ -99,7 +115,7 @@ def depthwise_conv(inputs, kernel, strides=1, padding="valid", data_format=None,
     return _convolve(inputs, kernel, strides, padding, data_format, dilation_rate, groups)
 
 
-@op(tensors=("depthwise_kernel", "pointwise_kernel"))
+@inferring(_fill_channels(-2), tensors=("depthwise_kernel", "pointwise_kernel"))
 def separable_conv(
     inputs, depthwise_kernel, pointwise_kernel, strides=1, padding="valid", data_format=None, dilation_rate=1
 ):
@@ -124,7 +140,7 @@ def conv_transpose_padding(kernel_size, stride, dilation_rate, padding, output_p
     return low, total - low
 
 
-@op(tensors=("kernel",))
+@inferring(_fill_channels(-1), tensors=("kernel",))
 def conv_transpose(
     inputs, kernel, strides=1, padding="valid", output_padding=None, data_format=None, dilation_rate=1
 ):

@@ -12,7 +12,16 @@ from oxhorn.ops._common import dtype_of, expand, join_dtypes, static_value, to_d
 _NEVER = -1e5
 
 
-@op(tensors=("target", "output", "target_length", "output_length"), class_name="CTCLoss")
+def _loss_spec(target, output, target_length, output_length, mask_index=0):
+    batches = {n: v.shape[0] for n, v in (("target", target), ("output", output)) if v.shape[0] is not None}
+    if len(set(batches.values())) > 1:
+        raise ValueError(f"The first dimensions must be equal. Received: {batches}")
+    return KerasTensor(output.shape[:1], dtype=join_dtypes(output.dtype, "float32"))
+
+
+@op(
+    tensors=("target", "output", "target_length", "output_length"), class_name="CTCLoss", spec=_loss_spec
+)
 def ctc_loss(target, output, target_length, output_length, mask_index=0):
     """Minus the log probability of the label sequences, over all ways to align them; one per batch element.
 

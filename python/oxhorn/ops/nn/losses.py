@@ -3,6 +3,7 @@
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import standardize_dtype
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn._base.settings import epsilon
 from oxhorn.ops._common import (
@@ -143,7 +144,11 @@ def binary_crossentropy(target, output, from_logits=False):
     return -(target * unary("log", output) + (1.0 - target) * unary("log", 1.0 - output))
 
 
-@broadcasting(class_name="PSNR")
+def _psnr_spec(x1, x2, max_val):
+    return KerasTensor((), dtype=x1.dtype)
+
+
+@op(class_name="PSNR", spec=_psnr_spec)
 def psnr(x1, x2, max_val):
     """The peak signal-to-noise ratio in decibels, of x1 to x2, whose largest possible value is `max_val`."""
     x1, x2 = to_float(x1), to_float(x2)

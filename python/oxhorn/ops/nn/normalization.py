@@ -4,6 +4,7 @@ import warnings
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn._base.settings import epsilon as default_epsilon
 from oxhorn.ops._common import (
@@ -48,6 +49,10 @@ def moments(x, axes, keepdims=False, synchronized=False):
     return to_dtype(mean, dtype), to_dtype(variance, dtype)
 
 
+def _same_as_x(x, *args, **kwargs):
+    return KerasTensor(x.shape, dtype=x.dtype)
+
+
 @op(tensors=("mean", "variance", "offset", "scale"), class_name="BatchNorm")
 def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilon=0.001):
     """(x - mean) / sqrt(variance + epsilon) * scale + offset, with vectors along `axis`."""
@@ -63,7 +68,7 @@ def batch_normalization(x, mean, variance, axis, offset=None, scale=None, epsilo
     return x * inverse + (shift if offset is None else shift + offset)
 
 
-@op(tensors=("gamma", "beta"), class_name="LayerNorm")
+@op(tensors=("gamma", "beta"), class_name="LayerNorm", spec=_same_as_x)
 def _layer_norm(x, gamma=None, beta=None, axis=-1, epsilon=None, rms_scaling=False):
     x = convert_to_tensor(x)
     dtype = x.dtype
@@ -109,7 +114,7 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
 layer_normalization.operation_class = _layer_norm.operation_class
 
 
-@op(tensors=("scale",), class_name="RMSNorm")
+@op(tensors=("scale",), class_name="RMSNorm", spec=_same_as_x)
 def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     """x divided by its root mean square along `axis`, times scale. Computed in float32 at least."""
     x = convert_to_tensor(x)

@@ -54,10 +54,16 @@ def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
     return total
 
 
+def _check_block(block_size):
+    if block_size < 2:
+        raise ValueError(f"`block_size` must be at least 2. Received: block_size={block_size}")
+    return block_size
+
+
 @op
 def depth_to_space(x, block_size, data_format="channels_last"):
     """Channels spread out into blocks of pixels: `(n, h, w, c * b²)` to `(n, h * b, w * b, c)`."""
-    x, b = convert_to_tensor(x), block_size
+    x, b = convert_to_tensor(x), _check_block(block_size)
     if data_format == "channels_last":
         n, h, w, c = x.shape
         x = _core.transpose(_core.reshape(x, (n, h, w, b, b, c // b**2)), (0, 1, 3, 2, 4, 5))
@@ -70,7 +76,7 @@ def depth_to_space(x, block_size, data_format="channels_last"):
 @op
 def space_to_depth(x, block_size, data_format="channels_last"):
     """Blocks of pixels stacked into channels: `(n, h * b, w * b, c)` to `(n, h, w, c * b²)`."""
-    x, b = convert_to_tensor(x), block_size
+    x, b = convert_to_tensor(x), _check_block(block_size)
     if data_format == "channels_last":
         n, h, w, c = x.shape
         x = _core.transpose(_core.reshape(x, (n, h // b, b, w // b, b, c)), (0, 1, 3, 2, 4, 5))

@@ -42,7 +42,11 @@ pub(super) fn floor_div(x: f64, y: f64) -> f64 {
     if y == 0.0 {
         return x / y;
     }
-    let quotient = (x - modulo(x, y)) / y;
+    let remainder = x % y;
+    let mut quotient = (x - remainder) / y;
+    if remainder != 0.0 && (remainder < 0.0) != (y < 0.0) {
+        quotient -= 1.0;
+    }
     if quotient == 0.0 {
         return 0.0f64.copysign(x / y);
     }

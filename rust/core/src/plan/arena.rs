@@ -83,6 +83,7 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(crate::passes::testing::cases(200))]
         #[test]
         fn places_do_not_overlap(ops in prop::collection::vec((0usize..500, any::<u8>()), 1..200)) {
             let mut arena = Arena::default();

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use crate::op::{Ew, ReduceKind};
-use crate::passes::testing::{evaluate, random_graph, same, samples};
+use crate::passes::testing::{cases, evaluate, random_graph, same, samples};
 use crate::passes::{PassOptions, optimise, resolve};
 use crate::plan::{Operand, Place, Plan, Step};
 use crate::reference::HostTensor;
@@ -145,7 +145,7 @@ pub(crate) fn run(plan: &Plan, inputs: &[HostTensor], donate: bool) -> Vec<HostT
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(cases(1000))]
     #[test]
     fn plans_give_what_graphs_give(seed in any::<u64>(), nodes in 3usize..40) {
         let mut graph = resolve(random_graph(seed, nodes))?;

@@ -8,6 +8,7 @@ use crate::step::{Arg, At, Frame};
 pub(crate) trait Element: Copy + PartialOrd + Send + Sync + 'static {
     /// What running totals are kept in: wider for floats, itself for integers.
     type Wide: Copy + Send + Sync;
+    const ZERO: Self;
     const LOWEST: Self;
     const HIGHEST: Self;
     fn widen(self) -> Self::Wide;
@@ -35,6 +36,7 @@ pub(crate) trait Element: Copy + PartialOrd + Send + Sync + 'static {
 macro_rules! ints {
     ($($t:ident $unsigned:ident $flip:expr;)*) => { $(impl Element for $t {
         type Wide = $t;
+        const ZERO: Self = 0;
         const LOWEST: Self = $t::MIN;
         const HIGHEST: Self = $t::MAX;
         #[inline(always)]
@@ -68,8 +70,9 @@ ints! {
 }
 
 macro_rules! floats {
-    ($($t:ident $bits:ident $sign:expr, |$w:ident| $narrow:expr;)*) => { $(impl Element for $t {
+    ($($t:ident $bits:ident $sign:expr, $zero:expr, |$w:ident| $narrow:expr;)*) => { $(impl Element for $t {
         type Wide = f64;
+        const ZERO: Self = $zero;
         const LOWEST: Self = $t::NEG_INFINITY;
         const HIGHEST: Self = $t::INFINITY;
         #[inline(always)]
@@ -102,10 +105,10 @@ macro_rules! floats {
 }
 
 floats! {
-    f16 u16 (1u16 << 15), |w| f16::from_f64(w);
-    bf16 u16 (1u16 << 15), |w| bf16::from_f64(w);
-    f32 u32 (1u32 << 31), |w| w as f32;
-    f64 u64 (1u64 << 63), |w| w;
+    f16 u16 (1u16 << 15), f16::ZERO, |w| f16::from_f64(w);
+    bf16 u16 (1u16 << 15), bf16::ZERO, |w| bf16::from_f64(w);
+    f32 u32 (1u32 << 31), 0.0, |w| w as f32;
+    f64 u64 (1u64 << 63), 0.0, |w| w;
 }
 
 /// Evaluates `$body` with `$t` standing for the element type of a numeric dtype; bool counts as u8.

@@ -3,11 +3,12 @@
 mod along;
 mod control;
 mod copy;
-mod element;
+pub(crate) mod element;
 mod indexing;
 mod linalg;
 mod matmul;
 mod movement;
+mod pooling;
 mod random;
 mod softmax;
 mod sorting;
@@ -47,6 +48,10 @@ pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Resu
         Op::Sort(op) => sorting::sort(op, args)?,
         Op::TopK(op) => sorting::top_k(op, args)?,
         Op::Linalg(op) => linalg::linalg(op, args)?,
+        Op::WindowReduce(op) => pooling::window_reduce(op, args)?,
+        Op::WindowScatterSum(op) => pooling::window_scatter_sum(op, args)?,
+        Op::MaxScatter(op) => pooling::max_scatter(op, args)?,
+        Op::MaxPick(op) => pooling::max_pick(op, args)?,
         Op::MatMul(op) => matmul::matmul(op, args)?,
         other => return Err(Error::Internal(format!("cpu: no kernel for {}", other.name()))),
     };

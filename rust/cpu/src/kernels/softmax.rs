@@ -79,25 +79,25 @@ fn row_in<T: Row, A: Arch>(kind: Kind, x: &[T], y: &mut [T], buffer: &mut [T::In
         Kind::Softmax => {
             for chunk in buffer.chunks_mut(LANES) {
                 for (sum, e) in sums.iter_mut().zip(chunk) {
-                    *e = Real::sub(*e, top).exp::<A>();
-                    *sum = Real::add(*sum, *e);
+                    *e = (*e - top).exp::<A>();
+                    *sum = *sum + *e;
                 }
             }
             let total = pairwise(sums);
             for (y, &e) in y.iter_mut().zip(&*buffer) {
-                *y = T::of_in(e.div(total));
+                *y = T::of_in(e / total);
             }
         }
         Kind::LogSoftmax => {
             for chunk in buffer.chunks_mut(LANES) {
                 for (sum, d) in sums.iter_mut().zip(chunk) {
-                    *d = Real::sub(*d, top);
-                    *sum = Real::add(*sum, d.exp::<A>());
+                    *d = *d - top;
+                    *sum = *sum + d.exp::<A>();
                 }
             }
             let log = pairwise(sums).ln::<A>();
             for (y, &d) in y.iter_mut().zip(&*buffer) {
-                *y = T::of_in(Real::sub(d, log));
+                *y = T::of_in(d - log);
             }
         }
     }
@@ -108,7 +108,7 @@ fn pairwise<T: Real, const N: usize>(mut lanes: [T; N]) -> T {
     let mut half = N / 2;
     while half > 0 {
         for j in 0..half {
-            lanes[j] = lanes[j].add(lanes[j + half]);
+            lanes[j] = lanes[j] + lanes[j + half];
         }
         half /= 2;
     }
@@ -135,15 +135,15 @@ fn strip_in<T: Row, A: Arch>(
     let mut sums = [zero; STRIP];
     for out in buffer.chunks_exact_mut(STRIP) {
         for j in 0..STRIP {
-            let d = Real::sub(out[j], tops[j]);
+            let d = out[j] - tops[j];
             let e = d.exp::<A>();
-            sums[j] = Real::add(sums[j], e);
+            sums[j] = sums[j] + e;
             out[j] = if kind == Kind::Softmax { e } else { d };
         }
     }
     for (y, out) in y.chunks_mut(inner).zip(buffer.chunks_exact(STRIP)) {
         for ((y, &e), &sum) in y[..width].iter_mut().zip(out).zip(&sums) {
-            let value = if kind == Kind::Softmax { e.div(sum) } else { Real::sub(e, sum.ln::<A>()) };
+            let value = if kind == Kind::Softmax { e / sum } else { e - sum.ln::<A>() };
             *y = T::of_in(value);
         }
     }

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::op::{Cond, Ew, ReduceKind};
-use crate::passes::testing::{evaluate, random_graph, same, samples};
+use crate::passes::testing::{cases, evaluate, random_graph, same, samples};
 use crate::passes::{cse, resolve};
 use crate::reference::HostTensor;
 use crate::{DType, NodeId, verify};
@@ -359,7 +359,7 @@ fn constant_condition() -> Result<()> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(cases(1000))]
     #[test]
     fn nothing_changes(seed in any::<u64>(), nodes in 3usize..40) {
         let graph = resolve(random_graph(seed, nodes))?;

@@ -324,6 +324,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(crate::passes::testing::cases(500))]
         #[test]
         fn chains_of_movements(dims in prop::collection::vec(1usize..5, 1..4), seeds in prop::collection::vec(any::<u64>(), 1..6)) {
             let shape = Shape::from(dims.as_slice());

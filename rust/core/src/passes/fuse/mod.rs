@@ -499,7 +499,7 @@ mod tests {
 
     use super::*;
     use crate::op::{Ew, ReduceKind};
-    use crate::passes::testing::{evaluate, random_graph, same, samples};
+    use crate::passes::testing::{cases, evaluate, random_graph, same, samples};
     use crate::passes::{PassOptions, optimise, resolve};
     use crate::{DType, Scalar, TensorType, verify};
 
@@ -516,7 +516,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #![proptest_config(cases(1000))]
         #[test]
         fn nothing_changes(seed in any::<u64>(), nodes in 3usize..40) {
             let graph = resolve(random_graph(seed, nodes))?;

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::passes::testing::{evaluate, random_graph, same, samples};
+use crate::passes::testing::{cases, evaluate, random_graph, same, samples};
 use crate::passes::{PassOptions, optimise, resolve, simplify};
 use crate::plan::tests::run as run_plan;
 use crate::{DType, Plan, Shape, TensorType, autodiff, verify};
@@ -176,7 +176,7 @@ fn random_scan(seed: u64, nodes: usize) -> Result<Option<Graph>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(500))]
+    #![proptest_config(cases(500))]
     #[test]
     fn nothing_changes(seed in any::<u64>(), nodes in 3usize..25) {
         if let Some(graph) = random_scan(seed, nodes)? {
