@@ -44,7 +44,10 @@ def classes(samples, shape, seed=0):
     rng = np.random.default_rng(seed)
     y = rng.integers(0, 10, samples)
     prototypes = rng.random((10, *shape), dtype="float32")
-    x = 0.3 * prototypes[y] + 0.7 * rng.random((samples, *shape), dtype="float32")
+    x = rng.random((samples, *shape), dtype="float32")
+    for row, label in zip(x, y):  # in place, so that the data are all the memory that they cost
+        row += prototypes[label]
+        row /= 2
     return x, y.astype("int32")
 
 
@@ -70,8 +73,8 @@ def seed_mlp_model(keras):
 
 
 def seed_mlp(keras, scale):
-    x, y = classes(128 * 200, (784,))
-    return seconds_per_step(seed_mlp_model(keras), x, keras.utils.to_categorical(y, 10), 128, scale(5))
+    x, y = classes(128 * 100, (784,))
+    return seconds_per_step(seed_mlp_model(keras), x, keras.utils.to_categorical(y, 10), 128, scale(10))
 
 
 def regression(keras, scale):
@@ -290,15 +293,14 @@ def markdown(rows, sides, about):
             cells += ["" if ratio is None else f"{ratio:.1f}", f"{target(row):g}"]
             lines.append(f"| {row['title']} | {' | '.join(cells)} |")
     facts = (
-        f"{about['date']}, {about['machine']}, {about['threads']} threads, median of {about['repeats']} runs; "
-        f"`{about['command']}`"
+        f"{about['date']}, {about['machine']}, {about['threads']} threads, median of {about['repeats']} runs"
     )
-    installed = "; ".join(
-        f"{LABELS[side]}: {', '.join(f'{name} {version}' for name, version in about['versions'][side].items())}"
+    installed = [
+        f"{LABELS[side]}: {', '.join(' '.join(item) for item in about['versions'][side].items())}"
         for side in sides
-    )
+    ]
     notes = [f"Not compared: {LABELS[side]} is not installed." for side in SIDES if side not in sides]
-    return "\n".join([facts, "", f"{installed}.", *notes, *lines, ""])
+    return "\n".join([f"{facts}; `{about['command']}`", "", "; ".join(installed), *notes, *lines, ""])
 
 
 def draw(rows, sides, path):
@@ -312,9 +314,8 @@ def draw(rows, sides, path):
     from matplotlib import pyplot
 
     colors = {"oxhorn": "#b7410e", "keras-jax": "#7a8ca0", "keras-tensorflow": "#b9c3ce"}
-    figure, panels = pyplot.subplots(
-        1, 2, figsize=(14, 1 + 0.75 * len(rows)), layout="constrained", sharey=True
-    )
+    size = (14, 1 + 0.75 * len(rows))
+    figure, panels = pyplot.subplots(1, 2, figsize=size, layout="constrained", sharey=True)
     for axes, measure, show in zip(panels, ("seconds", "peak_bytes"), (readable_time, readable_bytes)):
         for place, row in enumerate(rows):
             base = row[measure]["oxhorn"] or 1
@@ -322,19 +323,11 @@ def draw(rows, sides, path):
                 value = row[measure][side]
                 y = place + (offset - (len(sides) - 1) / 2) * 0.27
                 axes.barh(y, value / base, 0.25, color=colors[side], label=None if place else LABELS[side])
-                axes.annotate(
-                    show(value),
-                    (value / base, y),
-                    (4, 0),
-                    textcoords="offset points",
-                    va="center",
-                    fontsize=8,
-                )
+                axes.text(value / base, y, f" {show(value)}", va="center", fontsize=8)
         axes.set_xscale("log")
         axes.margins(x=0.15)
-        axes.set_yticks(
-            range(len(rows)), [row["title"].replace("`", "").replace(": ", ":\n") for row in rows]
-        )
+        titles = [row["title"].replace("`", "").replace(": ", ":\n") for row in rows]
+        axes.set_yticks(range(len(rows)), titles)
         axes.set_xlabel(("time" if measure == "seconds" else "peak memory") + ", multiple of Oxhorn's")
         axes.spines[["top", "right"]].set_visible(False)
     panels[0].invert_yaxis()

@@ -38,16 +38,17 @@ def build():
     story = keras.Input(shape=(None,), dtype="int32", name="story")
     question = keras.Input(shape=(None,), dtype="int32", name="question")
     embedding = layers.Embedding(len(VOCABULARY), 32)
-    encoded_question = layers.LSTM(32)(embedding(question))
-    # The story is read with the question in mind: the question joins every word.
     words = layers.Bidirectional(layers.LSTM(32, return_sequences=True))(embedding(story))
-    asked = layers.RepeatVector(6 * FACTS)(encoded_question)
-    x = layers.LSTM(64)(layers.concatenate([words, asked]))
+    asked = layers.LSTM(64)(embedding(question))
+    # The question looks for the words of the story that it is about.
+    found = layers.Attention(use_scale=True)([layers.Reshape((1, 64))(asked), words])
+    x = layers.concatenate([layers.Flatten()(found), asked])
+    x = layers.Dense(64, activation="relu")(x)
     answer = layers.Dense(len(VOCABULARY), activation="softmax", name="answer")(x)
     return keras.Model([story, question], answer)
 
 
-def main(epochs=15, samples=4000):
+def main(epochs=10, samples=4000):
     keras.utils.set_random_seed(0)
     rng = np.random.default_rng(0)
     x_train, y_train = stories(samples, rng)

@@ -1,6 +1,6 @@
 """A siamese network: one LSTM, with one set of weights, reads two texts; are they about the same thing?
 
-The texts are made up: half of a text's words are of its topic, half are of any.
+The texts are made up: most of a text's words are of its topic, the others of any.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ def texts(topics, rng):
     """One row of words for each topic; topic t has the words t * 25 + 1 ... t * 25 + 25."""
     own = topics[:, np.newaxis] * WORDS_PER_TOPIC + rng.integers(0, WORDS_PER_TOPIC, (len(topics), LENGTH))
     any_word = rng.integers(0, TOPICS * WORDS_PER_TOPIC, own.shape)
-    return 1 + np.where(rng.random(own.shape) < 0.5, own, any_word).astype("int32")
+    return 1 + np.where(rng.random(own.shape) < 0.75, own, any_word).astype("int32")
 
 
 def pairs(count, rng):

@@ -4,7 +4,7 @@ import oxhorn as keras
 from _common import imdb_sequences, run
 from oxhorn import layers, ops
 
-WORDS = 20000
+WORDS = 10000
 
 
 @keras.saving.register_keras_serializable("examples")

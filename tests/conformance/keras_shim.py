@@ -5,6 +5,7 @@ or raises LookupError.
 """
 
 import importlib
+import importlib.util
 import types
 
 # Keras's internal module -> Oxhorn's, where a path does not simply carry over.
@@ -47,6 +48,7 @@ _NAMES = {
     ),
     "backend.compute_output_spec": ("oxhorn._base.symbolic", "compute_output_spec"),
     "backend.AutocastScope": ("oxhorn._base.scopes", "AutocastScope"),
+    "backend.common.variables.AutocastScope": ("oxhorn._base.scopes", "AutocastScope"),
     "backend.get_keras_mask": ("oxhorn._base.masking", "get_keras_mask"),
     "backend.set_keras_mask": ("oxhorn._base.masking", "set_keras_mask"),
     "backend.standardize_shape": ("oxhorn._base.shapes", "standardize_shape"),
@@ -88,6 +90,8 @@ def lookup(name):
     if name in _NAMES:
         module, attribute = _NAMES[name]
         return getattr(importlib.import_module(module), attribute)
+    if importlib.util.find_spec(f"keras.src.{name}"):
+        raise LookupError(name)  # a module of Keras's: the suite serves it
     module, _, attribute = name.rpartition(".")
     candidates = [_MODULES[module]] if module in _MODULES else []
     candidates += [f"{root}.{module}" for root in _ROOTS] if module else list(_ROOTS)
@@ -96,6 +100,6 @@ def lookup(name):
             found = getattr(importlib.import_module(candidate), attribute)
         except (ImportError, AttributeError):
             continue
-        if not isinstance(found, types.ModuleType):  # the suite serves modules itself
+        if not isinstance(found, types.ModuleType):
             return found
     raise LookupError(name)

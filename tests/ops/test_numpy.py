@@ -14,6 +14,10 @@ def i(*shape, low=-5, high=6, dtype="int32"):
     return rng.integers(low, high, shape).astype(dtype)
 
 
+def words(text):
+    return text.split()
+
+
 def b(*shape):
     return rng.random(shape) > 0.5
 
@@ -24,29 +28,28 @@ M, V = f(3, 4), f(5)
 
 UNARY = [
     Case(name, f(2, 3))
-    for name in (
-        "abs absolute fabs angle arcsinh arctan bitwise conj conjugate copy cos cosh cbrt ceil deg2rad exp exp2 expm1 "
-        "floor i0 imag real isfinite isinf isnan isneginf isposinf isreal logical_not negative rad2deg reciprocal sign "
-        "signbit sin sinc sinh square tan tanh trunc ravel size ndim fliplr flipud nan_to_num"
-    ).split()
-    if name != "bitwise"
+    for name in words(
+        "abs absolute fabs angle arcsinh arctan conj conjugate copy cos cosh cbrt ceil "
+        "deg2rad exp exp2 expm1 floor i0 imag real isfinite isinf isnan isneginf isposinf isreal "
+        "logical_not negative rad2deg reciprocal sign signbit sin sinc sinh square tan tanh trunc "
+        "ravel size ndim fliplr flipud nan_to_num"
+    )
 ]
 UNARY += [
     Case(name, f(2, 3, low=0.05, high=0.95))
-    for name in "arccos arcsin arctanh log log10 log1p log2 sqrt".split()
+    for name in words("arccos arcsin arctanh log log10 log1p log2 sqrt")
 ]
 UNARY += [Case("arccosh", f(2, 3, low=1.1, high=4.0))]
 UNARY += [
     Case(name, NAN)
-    for name in "isfinite isinf isnan isneginf isposinf nan_to_num sign signbit angle isreal".split()
+    for name in words("isfinite isinf isnan isneginf isposinf nan_to_num sign signbit angle isreal")
 ]
-UNARY += [Case(name, SPECIAL) for name in "sign signbit round trunc ceil floor sinc cbrt angle".split()]
+UNARY += [Case(name, SPECIAL) for name in words("sign signbit round trunc ceil floor sinc cbrt angle")]
 UNARY += [
     Case(name, i(2, 3))
-    for name in (
-        "abs bitwise_invert bitwise_not ceil trunc sign signbit square exp log1p sqrt negative reciprocal isreal conj"
-    ).split()
-    if name not in ("log1p", "sqrt")
+    for name in words(
+        "abs bitwise_invert bitwise_not ceil trunc sign signbit square exp negative isreal conj"
+    )
 ]
 UNARY += [
     Case("nan_to_num", NAN, nan=1.0, posinf=2.0, neginf=-3.0),
@@ -61,18 +64,20 @@ UNARY += [
 
 BINARY = [
     Case(name, f(2, 3), f(3))
-    for name in (
-        "add subtract multiply divide true_divide divide_no_nan mod fmod maximum minimum fmax fmin arctan2 hypot "
-        "logaddexp logaddexp2 equal not_equal less less_equal greater greater_equal logical_and logical_or logical_xor "
-        "heaviside isclose allclose floor_divide nextafter"
-    ).split()
+    for name in words(
+        "add subtract multiply divide true_divide divide_no_nan mod fmod maximum minimum fmax "
+        "fmin arctan2 hypot logaddexp logaddexp2 equal not_equal less less_equal greater "
+        "greater_equal logical_and logical_or logical_xor heaviside isclose allclose floor_divide "
+        "nextafter"
+    )
 ]
 BINARY += [
     Case(name, i(2, 3), i(3, low=1, high=5))
-    for name in (
-        "add subtract multiply divide mod fmod floor_divide power maximum bitwise_and bitwise_or bitwise_xor "
-        "bitwise_left_shift left_shift bitwise_right_shift right_shift gcd lcm hypot logaddexp arctan2 isclose"
-    ).split()
+    for name in words(
+        "add subtract multiply divide mod fmod floor_divide power maximum bitwise_and bitwise_or "
+        "bitwise_xor bitwise_left_shift left_shift bitwise_right_shift right_shift gcd lcm hypot "
+        "logaddexp arctan2 isclose"
+    )
 ]
 BINARY += [
     Case("power", f(2, 3, low=0.1), f(3)),
@@ -97,31 +102,34 @@ BINARY += [
     Case("logical_and", i(2, 3), b(3)),
 ]
 
-AXES = [dict(), dict(axis=0), dict(axis=-1, keepdims=True), dict(axis=(0, 2)), dict(keepdims=True)]
+AXES = [{}, {"axis": 0}, {"axis": -1, "keepdims": True}, {"axis": (0, 2)}, {"keepdims": True}]
 REDUCTIONS = [
     Case(name, f(2, 3, 4), **kw)
     for kw in AXES
-    for name in "sum prod mean var std max min amax amin all any ptp nansum nanprod nanmean nanvar nanstd nanmax nanmin "
-    "median quantile".split()
-    if name not in ("quantile",) and not (name == "median" and kw.get("axis") == (0, 2) and False)
+    for name in words(
+        "sum prod mean var std max min amax amin all any ptp nansum nanprod nanmean nanvar nanstd "
+        "nanmax nanmin median"
+    )
 ]
 REDUCTIONS += [
     Case(name, NAN, **kw)
-    for kw in (dict(), dict(axis=0), dict(axis=1, keepdims=True))
-    for name in "sum max mean nansum nanprod nanmean nanmax nanmin nanmedian nanargmax nanargmin "
-    "nancumsum nancumprod median".split()
+    for kw in ({}, {"axis": 0}, {"axis": 1, "keepdims": True})
+    for name in words(
+        "sum max mean nansum nanprod nanmean nanmax nanmin nanmedian nanargmax nanargmin "
+        "nancumsum nancumprod median"
+    )
     if not (name.startswith("nancum") and "keepdims" in kw)
 ]
 REDUCTIONS += [
     Case(name, x, **kw)
     for x in (f(3, 4), i(3, 4))
-    for kw in (dict(), dict(axis=0), dict(axis=1, keepdims=True), dict(keepdims=True))
+    for kw in ({}, {"axis": 0}, {"axis": 1, "keepdims": True}, {"keepdims": True})
     for name in ("argmax", "argmin")
 ]
 REDUCTIONS += [
     Case(name, x, **kw)
     for x in (f(3, 4), i(3, 4))
-    for kw in (dict(), dict(axis=0), dict(axis=-1))
+    for kw in ({}, {"axis": 0}, {"axis": -1})
     for name in ("cumsum", "cumprod")
 ]
 REDUCTIONS += [
@@ -156,7 +164,6 @@ REDUCTIONS += [
 REDUCTIONS += [
     Case("percentile", f(3, 5), 30.0, axis=1),
     Case("percentile", f(3, 5), np.array([10.0, 90.0], "float32")),
-    Case("nanquantile", NAN[:2], 0.4, axis=0),
     Case("nanquantile", np.where(np.isinf(NAN), 0, NAN), 0.4, axis=1, keepdims=True),
     Case("nanpercentile", np.where(np.isinf(NAN), 0, NAN), np.array([40.0, 80.0], "float32")),
 ]
@@ -285,6 +292,13 @@ PRODUCTS = [
     Case("slogdet", -np.eye(3, dtype="float32"), symbolic=False),
 ]
 
+
+def counts(ops, *args, **kwargs):
+    """A histogram, its counts as integers: Keras's backends differ in their dtype."""
+    numbers, edges = ops.histogram(*args, **kwargs)
+    return ops.cast(numbers, "int32"), edges
+
+
 INDEXING = [
     Case("take", M, i(2, 2, low=0, high=3), axis=0),
     Case("take", M, i(3, low=0, high=12)),
@@ -315,9 +329,9 @@ INDEXING = [
     Case("bincount", i(8, low=0), symbolic=False),
     Case("bincount", i(2, 8, low=0), minlength=9),
     Case("bincount", i(8, low=0), weights=f(8), symbolic=False),
-    Case("bincount", i(2, 4, low=0), weights=i(2, 4)),
-    Case("histogram", f(30), symbolic=False),
-    Case("histogram", i(30), bins=4, range=(-3, 3), symbolic=False),
+    Case("bincount", i(2, 4, low=0), weights=i(2, 4), jax=True),
+    Case("histogram", f(30), symbolic=False, call=counts),
+    Case("histogram", i(30), bins=4, range=(-3, 3), symbolic=False, call=counts),
     Case("unique", i(12), symbolic=False),
     Case("unique", i(4, 3, low=0, high=2), True, True, True, True, axis=0, symbolic=False),
     Case("unique", i(12), size=4, symbolic=False),
@@ -346,8 +360,6 @@ CREATION = [
     Case("zeros_like", i(2)),
     Case("ones_like", f(2), dtype="int32"),
     Case("full_like", i(2, 3), 4),
-    Case("empty", (2,)),
-    Case("empty_like", f(2)),
     Case("array", [1.0, 2.0]),
     Case("array", [1, 2]),
     Case("array", [True]),

@@ -217,7 +217,7 @@ def test_memory_is_flat():
     cycle(100)
     create(20)
     before, live = process.memory_info().rss, _core.memory_stats()["live_bytes"]
-    cycle(1000)
-    create(100)
+    cycle(2000)
+    create(200)
     assert _core.memory_stats()["live_bytes"] <= live + (1 << 16)
     assert process.memory_info().rss - before < 24 << 20

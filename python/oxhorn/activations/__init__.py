@@ -65,7 +65,8 @@ def serialize(activation):
     config = lookup.serialize(activation)
     if not isinstance(config, dict) or "config" not in config:
         raise ValueError(
-            f"Unknown activation function '{activation}' cannot be serialized due to invalid function name. Use one "
+            f"Unknown activation function '{activation}' cannot be serialized due to invalid function "
+            "name. Use one "
             "of `oxhorn.activations`, or register it with `@oxhorn.saving.register_keras_serializable()`."
         )
     if not isinstance(activation, FunctionType):

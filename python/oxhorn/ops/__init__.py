@@ -69,7 +69,6 @@ from oxhorn.ops.nn.activations import (
     hard_shrink,
     hard_sigmoid,
     hard_silu,
-    hard_silu as hard_swish,
     hard_tanh,
     leaky_relu,
     log_sigmoid,
@@ -79,7 +78,6 @@ from oxhorn.ops.nn.activations import (
     selu,
     sigmoid,
     silu,
-    silu as swish,
     soft_shrink,
     softmax,
     softplus,
@@ -90,6 +88,12 @@ from oxhorn.ops.nn.activations import (
     squareplus,
     tanh_shrink,
     threshold,
+)
+from oxhorn.ops.nn.activations import (
+    hard_silu as hard_swish,
+)
+from oxhorn.ops.nn.activations import (
+    silu as swish,
 )
 from oxhorn.ops.nn.attention import dot_product_attention
 from oxhorn.ops.nn.convolution import conv, conv_transpose, depthwise_conv, separable_conv
@@ -213,9 +217,9 @@ from oxhorn.ops.numpy.elementwise import (
     isposinf,
     isreal,
     log,
-    log10,
     log1p,
     log2,
+    log10,
     logical_not,
     nan_to_num,
     negative,

@@ -12,7 +12,7 @@ from oxhorn._base.symbolic import compute_output_spec
 
 
 def inferring(fill, **options):
-    """The `op` decorator, for a body on whose arguments `fill(arguments)`, a dict, is run before inference."""
+    """The `op` decorator, for a body before whose shape inference `fill(arguments)`, a dict, is run."""
 
     def decorate(function):
         signature = inspect.signature(function)

@@ -8,7 +8,7 @@ from oxhorn._base.op import op
 
 
 def _parse(side, rest):
-    """"b (h c) ... 1" -> [["b"], ["h", "c"], ["...0"], ["...1"], []], for `rest` = ["...0", "...1"]."""
+    """ "b (h c) ... 1" -> [["b"], ["h", "c"], ["...0"], ["...1"], []], for `rest` = ["...0", "...1"]."""
     groups = []
     for token in re.findall(r"\([^()]*\)|\S+", side):
         names = token[1:-1].split() if token.startswith("(") else [token]

@@ -123,7 +123,8 @@ def qr(x, mode="reduced"):
     """`(q, r)` with x = q r, q orthonormal and r upper triangular; q square if mode is "complete"."""
     if mode not in ("reduced", "complete"):
         raise ValueError(
-            f"`mode` argument value not supported. Expected one of {{'reduced', 'complete'}}. Received: mode={mode}"
+            f"`mode` argument value not supported. Expected one of {{'reduced', 'complete'}}. Received: "
+            f"mode={mode}"
         )
     return _run("qr", _matrices(x, square=False), complete=mode == "complete")
 

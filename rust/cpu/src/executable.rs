@@ -287,3 +287,149 @@ impl fmt::Debug for CpuExecutable {
         write!(f, "CpuExecutable({} instructions, {} arena bytes)", self.instructions, self.arena_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use oxhorn_core::kernel::{Instr, Kernel, Load};
+    use oxhorn_core::op::Ew;
+    use oxhorn_core::{DType, Device, Op};
+    use smallvec::smallvec;
+
+    use super::*;
+    use crate::testing::one_step;
+    use crate::{CpuDevice, ForeignBuffer};
+
+    /// y = -x over `n` elements, x donated.
+    fn negate(n: usize) -> Plan {
+        let kernel = Kernel {
+            space: smallvec![n],
+            reduced: 0,
+            loads: vec![Load { operand: 0, dtype: DType::F32, offset: 0, strides: smallvec![1] }],
+            body: vec![Instr::Elementwise { op: Ew::Neg, dtype: DType::F32, args: smallvec![0] }],
+            reduction: None,
+            stores: smallvec![1],
+        };
+        let ty = [TensorType::new(DType::F32, [n])];
+        let mut plan = one_step(Op::Fused(Arc::new(kernel)), &ty, &ty, vec![]);
+        plan.donations = vec![Some(0)];
+        plan
+    }
+
+    fn upload(device: &CpuDevice, values: &[f32]) -> BufferRef {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        device.upload(&bytes).unwrap()
+    }
+
+    fn floats(buffer: &BufferRef) -> Vec<f32> {
+        buffer.host_bytes().unwrap().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+    }
+
+    #[test]
+    fn a_donated_buffer_is_taken_over_only_when_nobody_holds_it() {
+        let device = CpuDevice::new(1);
+        let executable = device.compile(negate(3)).unwrap();
+        let mut inputs = vec![upload(&device, &[1.0, 2.0, 3.0])];
+        let address = inputs[0].host_bytes().unwrap().as_ptr();
+        let outputs = executable.run(&mut inputs, None).unwrap();
+        assert_eq!(outputs[0].host_bytes().unwrap().as_ptr(), address);
+        assert_eq!(floats(&outputs[0]), [-1.0, -2.0, -3.0]);
+
+        let held = outputs[0].clone();
+        let again = executable.run(&mut outputs.clone(), None).unwrap();
+        assert_eq!(floats(&held), [-1.0, -2.0, -3.0]);
+        assert_eq!(floats(&again[0]), [1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn foreign_memory_is_never_written_and_may_be_unaligned() {
+        let device = CpuDevice::new(1);
+        let executable = device.compile(negate(2)).unwrap();
+        let mut bytes = vec![0u8; 9];
+        bytes[1..5].copy_from_slice(&1.5f32.to_le_bytes());
+        bytes[5..9].copy_from_slice(&2.5f32.to_le_bytes());
+        let before = bytes.clone();
+        let bytes = Arc::new(bytes);
+        // SAFETY: the vector is kept by the owner.
+        let foreign = unsafe { ForeignBuffer::new(bytes.as_ptr().add(1), 8, Box::new(bytes.clone())) };
+        let mut inputs: Vec<BufferRef> = vec![Arc::new(foreign)];
+        let outputs = executable.run(&mut inputs, None).unwrap();
+        assert_eq!(floats(&outputs[0]), [-1.5, -2.5]);
+        assert_eq!(*bytes, before);
+    }
+
+    #[test]
+    fn a_cancelled_run_keeps_its_inputs() {
+        let device = CpuDevice::new(1);
+        let executable = device.compile(negate(2)).unwrap();
+        let cancel = AtomicBool::new(true);
+        let mut inputs = vec![upload(&device, &[1.0, 2.0])];
+        let held = inputs[0].clone();
+        assert_eq!(executable.run(&mut inputs, Some(&cancel)).unwrap_err(), Error::Cancelled);
+        assert_eq!(floats(&inputs[0]), [1.0, 2.0]);
+        // A run that writes over its input is carried through.
+        drop(held);
+        assert_eq!(floats(&executable.run(&mut inputs, Some(&cancel)).unwrap()[0]), [-1.0, -2.0]);
+        cancel.store(false, Ordering::Relaxed);
+    }
+
+    #[test]
+    fn wrong_inputs_are_errors() {
+        let device = CpuDevice::new(1);
+        let executable = device.compile(negate(3)).unwrap();
+        assert!(executable.run(&mut vec![], None).is_err());
+        assert!(executable.run(&mut vec![upload(&device, &[1.0])], None).is_err());
+    }
+
+    #[test]
+    fn plans_that_contradict_themselves_are_errors() {
+        let device = CpuDevice::new(1);
+        let broken: [fn(&mut Plan); 5] = [
+            |p| p.donations = vec![Some(1)],
+            |p| p.steps[0].inputs[0].place = Place::Arena(0),
+            |p| p.steps[0].inputs[0].place = Place::Input(1),
+            |p| p.steps[0].outputs[0].place = Place::Input(0),
+            |p| p.inputs[0] = TensorType::new(DType::F32, [2]),
+        ];
+        for break_it in broken {
+            let mut plan = negate(3);
+            break_it(&mut plan);
+            assert!(device.compile(plan).is_err());
+        }
+    }
+
+    #[test]
+    fn runs_from_many_threads_do_not_meet() {
+        let device = CpuDevice::new(2);
+        let executable = device.compile(negate(5000)).unwrap();
+        std::thread::scope(|scope| {
+            for t in 0..4 {
+                let (device, executable) = (&device, &executable);
+                scope.spawn(move || {
+                    for round in 0..50 {
+                        let value = (t * 100 + round) as f32;
+                        let mut inputs = vec![upload(device, &vec![value; 5000])];
+                        let outputs = executable.run(&mut inputs, None).unwrap();
+                        assert!(floats(&outputs[0]).iter().all(|&x| x == -value));
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
+    fn memory_does_not_grow() {
+        let device = CpuDevice::new(1);
+        let executable = device.compile(negate(1000)).unwrap();
+        let mut buffers = vec![upload(&device, &[1.0; 1000])];
+        buffers = executable.run(&mut buffers, None).unwrap();
+        let before = device.memory_stats();
+        for _ in 0..1000 {
+            let mut held = buffers.clone();
+            buffers = executable.run(&mut held, None).unwrap();
+        }
+        let after = device.memory_stats();
+        assert_eq!((before.live_bytes, before.live_buffers), (after.live_bytes, after.live_buffers));
+    }
+}

@@ -4,6 +4,7 @@
 //! Everything is instantiated for several instruction sets and chosen once, when a plan is compiled.
 //! Work is split by size and never by the number of threads, so results are the same bits with any.
 
+pub mod conv;
 mod device;
 mod executable;
 mod fused;

@@ -55,7 +55,11 @@ def _start(start_indices):
     return to_dtype(start_indices, "int32")
 
 
-@op(tensors=("inputs", "start_indices", "updates"))
+def _inputs_spec(inputs, *args, **kwargs):
+    return KerasTensor(inputs.shape, dtype=inputs.dtype)
+
+
+@op(tensors=("inputs", "start_indices", "updates"), spec=_inputs_spec)
 def slice_update(inputs, start_indices, updates):
     """`inputs` with the block that begins at `start_indices` replaced by `updates`."""
     inputs = convert_to_tensor(inputs)
@@ -79,7 +83,7 @@ def scatter(indices, values, shape):
     return _core.scatter_nd("add", zeros, to_dtype(indices, "int32"), values)
 
 
-@op(tensors=("inputs", "indices", "updates"))
+@op(tensors=("inputs", "indices", "updates"), spec=_inputs_spec)
 def scatter_update(inputs, indices, updates, reduction=None):
     """`inputs` with `updates` written at `indices`.
 
@@ -106,7 +110,8 @@ def _unstack_spec(x, num=None, axis=0):
     num = x.shape[axis] if num is None else num
     if num is None:
         raise ValueError(
-            f"Cannot infer argument `num` from shape {x.shape}. Either provide a tensor with a concrete shape in "
+            f"Cannot infer argument `num` from shape {x.shape}. Either provide a tensor with a concrete "
+            "shape in "
             "the `axis` dimension or explicitly pass the `num` argument."
         )
     shape = x.shape[:axis] + x.shape[axis + 1 :]

@@ -113,7 +113,8 @@ def crop_images(
     for axis, before, after, _ in _edges(images.shape, data_format, vertical, horizontal, "cropping"):
         if images.shape[axis] < before + after:
             raise ValueError(
-                f"crop_images: the cropping exceeds the size of the images. Received: images.shape={images.shape}"
+                "crop_images: the cropping exceeds the size of the images. Received: "
+                f"images.shape={images.shape}"
             )
         index[axis] = slice(before, images.shape[axis] - after)
     return images[tuple(index)]
@@ -152,7 +153,7 @@ def _patches(images, size, strides, dilation_rate, padding, data_format):
 
 @op(tensors=("images",))
 def extract_patches(images, size, strides=None, dilation_rate=1, padding="valid", data_format=None):
-    """Windows of images as vectors, in place of the pixels: `(n, h, w, c)` to `(n, rows, columns, window * c)`.
+    """Windows of images as vectors: `(n, h, w, c)` to `(n, rows, columns, window * c)`.
 
     Args:
         size: of the windows: an int, a pair, or three numbers for volumes `(n, d, h, w, c)`.

@@ -97,7 +97,8 @@ def map_coordinates(inputs, coordinates, order, fill_mode="constant", fill_value
     inputs, coordinates = convert_to_tensor(inputs), convert_to_tensor(coordinates)
     if coordinates.shape[0] != inputs.ndim:
         raise ValueError(
-            "First dim of `coordinates` must be the same as the rank of `inputs`. Received inputs with shape: "
+            "First dim of `coordinates` must be the same as the rank of `inputs`. Received inputs with "
+            "shape: "
             f"{inputs.shape} and coordinate leading dim of {coordinates.shape[0]}"
         )
     if coordinates.ndim < 2:

@@ -55,7 +55,7 @@ _KERNELS = {
 
 
 def _weights(size, new_size, scale, translation, kernel, antialias, dtype):
-    """What each element of an axis, `(size, new_size)`, adds to each new one; `scale`, `translation` scalars."""
+    """What each element of an axis adds to each new one, `(size, new_size)`."""
     shape = (size, new_size)
     place = _core.iota(shape, 1, dtype) + 0.5
     inverse = 1.0 / scale
@@ -169,7 +169,8 @@ def scale_and_translate(images, output_shape, scale, translation, spatial_dims, 
     """
     if method not in _KERNELS:
         raise ValueError(
-            f"Invalid value for argument `method`. Expected of one {tuple(_KERNELS)}. Received: method={method}"
+            f"Invalid value for argument `method`. Expected of one {tuple(_KERNELS)}. Received: "
+            f"method={method}"
         )
     images = to_float(images)
     shape = nested_shape(output_shape)

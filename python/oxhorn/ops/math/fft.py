@@ -70,7 +70,8 @@ def _pair(x):
         raise ValueError(f"Input should have rank >= 1. Received: {re.shape}")
     if re.shape != im.shape:
         raise ValueError(
-            "Input `x` should be a tuple of two tensors - real and imaginary. Both the real and imaginary parts "
+            "Input `x` should be a tuple of two tensors - real and imaginary. Both the real and imaginary "
+            "parts "
             f"should have the same shape. Received: x[0].shape = {re.shape}, x[1].shape = {im.shape}"
         )
     if re.dtype not in FLOATS or im.dtype not in FLOATS:
@@ -227,7 +228,7 @@ def istft(x, sequence_length, sequence_stride, fft_length, length=None, window="
 
 
 def _overlap_add(frames, stride):
-    """Frames `(..., count, n)`, each `stride` after the one before, added up: `(..., n + stride * (count - 1))`."""
+    """Frames `(..., count, n)`, each `stride` after the one before, added up."""
     *batch, count, n = frames.shape
     parts = -(-n // stride)
     frames = _core.reshape(_fit(frames, parts * stride), (*batch, count, parts, stride))

@@ -104,7 +104,7 @@ def _fill_cdist(arguments):
 
 @inferring(_fill_cdist, tensors=("x", "y"), class_name="CDist")
 def cdist(x, y):
-    """The Euclidean distances between the rows of x and those of y: `(..., n, d), (..., m, d)` to `(..., n, m)`."""
+    """The Euclidean distances of the rows of x, `(..., n, d)`, to those of y, `(..., m, d)`."""
     dtype = join_dtypes(dtype_of(x), dtype_of(y), float)
     x, y = to_dtype(x, dtype), to_dtype(y, dtype)
     if x.ndim < 2 or y.ndim < 2:
@@ -176,19 +176,19 @@ def segment_prod(data, segment_ids, num_segments=None, sorted=False):
 
 @op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_max(data, segment_ids, num_segments=None, sorted=False):
-    """The largest elements of slices of one segment id; the lowest number for empty segments. See `segment_sum`."""
+    """The largest elements of slices of one segment id; the lowest number for empty segments."""
     return _segment_reduction("max", _lowest, data, segment_ids, num_segments)
 
 
 @op(tensors=("data", "segment_ids"), spec=_segment_spec)
 def segment_min(data, segment_ids, num_segments=None, sorted=False):
-    """The smallest elements of slices of one segment id; the highest number for empty segments. See `segment_sum`."""
+    """The smallest elements of slices of one segment id; the highest number for empty segments."""
     return _segment_reduction("min", _highest, data, segment_ids, num_segments)
 
 
 @op
 def extract_sequences(x, sequence_length, sequence_stride):
-    """Windows of the last axis: `(..., n)` to `(..., windows, sequence_length)`, one every `sequence_stride`."""
+    """Windows of the last axis, one every `sequence_stride`: `(..., windows, sequence_length)`."""
     x = convert_to_tensor(x)
     count = (x.shape[-1] - sequence_length) // sequence_stride + 1
     if sequence_length == sequence_stride:
@@ -202,7 +202,7 @@ def extract_sequences(x, sequence_length, sequence_stride):
 
 @op
 def view_as_complex(x):
-    """Not supported: there are no complex tensors. Functions such as `fft` take and give pairs (real, imaginary)."""
+    """Not supported: there are no complex tensors. `fft` and others use pairs (real, imaginary)."""
     raise NotImplementedError(
         "view_as_complex: there are no complex tensors in Oxhorn; use pairs (real, imaginary)."
     )

@@ -8,7 +8,6 @@ from oxhorn.ops.nn.activations import (
     hard_shrink,
     hard_sigmoid,
     hard_silu,
-    hard_silu as hard_swish,
     hard_tanh,
     leaky_relu,
     log_sigmoid,
@@ -18,7 +17,6 @@ from oxhorn.ops.nn.activations import (
     selu,
     sigmoid,
     silu,
-    silu as swish,
     soft_shrink,
     softmax,
     softplus,
@@ -29,6 +27,12 @@ from oxhorn.ops.nn.activations import (
     squareplus,
     tanh_shrink,
     threshold,
+)
+from oxhorn.ops.nn.activations import (
+    hard_silu as hard_swish,
+)
+from oxhorn.ops.nn.activations import (
+    silu as swish,
 )
 from oxhorn.ops.nn.attention import dot_product_attention
 from oxhorn.ops.nn.convolution import conv, conv_transpose, depthwise_conv, separable_conv

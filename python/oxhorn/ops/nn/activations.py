@@ -189,8 +189,10 @@ def softmax(x, axis=-1):
     """exp(x), scaled to sum to 1 along an axis (or jointly along several)."""
     if isinstance(axis, int) and -len(x.shape) <= axis < len(x.shape) and x.shape[axis] == 1:
         warnings.warn(
-            f"You are using a softmax over axis {axis} of a tensor of shape {x.shape}. This axis has size 1. The "
-            "softmax operation will always return the value 1, which is likely not what you intended. Did you mean "
+            f"You are using a softmax over axis {axis} of a tensor of shape {x.shape}. This axis has size "
+            "1. The "
+            "softmax operation will always return the value 1, which is likely not what you intended. Did "
+            "you mean "
             "to use a sigmoid instead?",
             stacklevel=3,
         )

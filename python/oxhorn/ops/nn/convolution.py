@@ -39,7 +39,8 @@ def _convolve(inputs, kernel, strides, padding, data_format, dilation_rate, grou
     for size, k, d, (low, high) in zip(x.shape[1:-1], kernel.shape, dilation, pads):
         if size + low + high < (k - 1) * d + 1:
             raise ValueError(
-                "The convolution operation resulted in an empty output. The input is too small for the kernel: "
+                "The convolution operation resulted in an empty output. The input is too small for the "
+                "kernel: "
                 f"received inputs.shape={inputs.shape}, kernel.shape={kernel.shape}, padding={padding}, "
                 f"dilation_rate={dilation_rate}."
             )
@@ -91,7 +92,8 @@ def conv(inputs, kernel, strides=1, padding="valid", data_format=None, dilation_
     channels = _channels(inputs, data_format)
     if channels % kernel.shape[-2]:
         raise ValueError(
-            "The number of input channels must match the kernel's in_channels or be evenly divisible by kernel's "
+            "The number of input channels must match the kernel's in_channels or be evenly divisible by "
+            "kernel's "
             f"in_channels. Received input channels {channels} and kernel in_channels {kernel.shape[-2]}."
         )
     return _convolve(

@@ -1,5 +1,7 @@
 """Connectionist temporal classification (Graves et al., 2006)."""
 
+import collections
+
 import numpy as np
 
 from oxhorn import _core
@@ -19,9 +21,7 @@ def _loss_spec(target, output, target_length, output_length, mask_index=0):
     return KerasTensor(output.shape[:1], dtype=join_dtypes(output.dtype, "float32"))
 
 
-@op(
-    tensors=("target", "output", "target_length", "output_length"), class_name="CTCLoss", spec=_loss_spec
-)
+@op(tensors=("target", "output", "target_length", "output_length"), class_name="CTCLoss", spec=_loss_spec)
 def ctc_loss(target, output, target_length, output_length, mask_index=0):
     """Minus the log probability of the label sequences, over all ways to align them; one per batch element.
 
@@ -105,8 +105,8 @@ def ctc_decode(
         mask_index: the class that stands for "nothing".
 
     Returns:
-        Labels `(paths, batch, steps)`, filled with -1, and scores `(batch, paths)`: for "greedy" minus the sum
-        of the largest logits, for "beam_search" log probabilities.
+        Labels `(paths, batch, steps)`, filled with -1, and scores `(batch, paths)`: for "greedy" minus the
+        sum of the largest logits, for "beam_search" log probabilities.
     """
     inputs = convert_to_tensor(inputs)
     inputs = to_dtype(inputs, join_dtypes(inputs.dtype, "float32"))
@@ -151,27 +151,24 @@ def _beam_search(logs, lengths, beam_width, top_paths, mask_index):
 
 
 def _search(logs, beam_width, blank):
-    """Prefixes and their log probabilities, best first. Each keeps two: of ending in nothing, and in its label."""
-    never = -np.inf
-    beams = {(): (0.0, never)}
+    """Prefixes and their log probabilities, best first. Two are kept: of ending in nothing, in a label."""
+    beams = {(): [0.0, -np.inf]}
     for row in logs:
-        new = {}
-
-        def add(prefix, place, score):
-            pair = new.setdefault(prefix, [never, never])
-            pair[place] = np.logaddexp(pair[place], score)
-
+        new = collections.defaultdict(lambda: [-np.inf, -np.inf])
         for prefix, (nothing, label) in beams.items():
             total = np.logaddexp(nothing, label)
-            add(prefix, 0, total + row[blank])
+            _add(new[prefix], 0, total + row[blank])
             for c, p in enumerate(row):
                 if c == blank:
                     continue
-                if prefix and prefix[-1] == c:
-                    add(prefix, 1, label + p)
-                    add((*prefix, c), 1, nothing + p)
-                else:
-                    add((*prefix, c), 1, total + p)
+                repeats = prefix and prefix[-1] == c
+                if repeats:
+                    _add(new[prefix], 1, label + p)
+                _add(new[(*prefix, c)], 1, (nothing if repeats else total) + p)
         best = sorted(new.items(), key=lambda item: -np.logaddexp(*item[1]))
         beams = dict(best[:beam_width])
     return [(prefix, np.logaddexp(*pair)) for prefix, pair in beams.items()]
+
+
+def _add(pair, place, score):
+    pair[place] = np.logaddexp(pair[place], score)

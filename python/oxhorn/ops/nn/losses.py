@@ -16,7 +16,6 @@ from oxhorn.ops._common import (
     unary,
     where,
 )
-
 from oxhorn.ops._shapes import broadcasting, inferring, unify
 
 

@@ -104,7 +104,8 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
         raise TypeError(f"layer_normalization: unexpected keyword arguments {sorted(kwargs)}")
     if rms_scaling:
         warnings.warn(
-            "You passed `rms_scaling=True`, which is deprecated. This argument incorrectly scales the input by the "
+            "You passed `rms_scaling=True`, which is deprecated. This argument incorrectly scales the "
+            "input by the "
             "variance, not the root mean square. Please use `rms_normalization` instead.",
             stacklevel=2,
         )

@@ -31,7 +31,7 @@ def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
 
 @op
 def fold(x, output_size, kernel_size, dilation=1, padding=0, stride=1):
-    """The transpose of `unfold`: columns put back as windows of images of `output_size`, overlaps added up."""
+    """The transpose of `unfold`: columns put back as windows of images, overlaps added up."""
     x = convert_to_tensor(x)
     if x.ndim != 3:
         raise ValueError(f"Input must be a 3D tensor. Received: input.shape={x.shape}")
@@ -88,5 +88,5 @@ def space_to_depth(x, block_size, data_format="channels_last"):
 
 @op(tensors=("abs_", "angle"))
 def polar(abs_, angle):
-    """Not supported: there are no complex tensors. `abs_ * cos(angle)` and `abs_ * sin(angle)` are the parts."""
+    """Not supported: there are no complex tensors."""
     raise NotImplementedError("polar: there are no complex tensors in Oxhorn.")

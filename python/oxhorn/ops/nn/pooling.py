@@ -68,7 +68,7 @@ def _adaptive(inputs, output_size, data_format, pool_axis):
 
 @op
 def adaptive_average_pool(inputs, output_size, data_format=None):
-    """The means of windows whose size and place follow from the `output_size` wanted (an int, or one per axis)."""
+    """The means of windows whose size and place follow from the `output_size` wanted."""
 
     def pool_axis(x, axis, starts, ends):
         place = np.arange(x.shape[axis])[:, None]

@@ -8,7 +8,17 @@ from oxhorn._base.dtypes import INT_TYPES
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn._base.symbolic import broadcast_shapes
-from oxhorn.ops._common import FLOATS, binary, dtype_of, float_binary, join_dtypes, promote, to_dtype, unary, where
+from oxhorn.ops._common import (
+    FLOATS,
+    binary,
+    dtype_of,
+    float_binary,
+    join_dtypes,
+    promote,
+    to_dtype,
+    unary,
+    where,
+)
 from oxhorn.ops._shapes import broadcasting
 from oxhorn.ops.numpy.elementwise import isfinite, isnan
 

@@ -17,7 +17,6 @@ from oxhorn.ops._common import (
     static_value,
     to_dtype,
 )
-
 from oxhorn.ops._shapes import broadcasting
 
 

@@ -431,7 +431,10 @@ def view(x, dtype=None):
     places = [8 * min(old, new) * i for i in range(max(old, new) // min(old, new))]
     if old < new:
         parts = _core.reshape(_core.cast(_bits(x, small), large), (*x.shape[:-1], -1, len(places)))
-        words = (_core.elementwise("left_shift", parts[..., i], _core.full((), n, large)) for i, n in enumerate(places))
+        words = (
+            _core.elementwise("left_shift", parts[..., i], _core.full((), n, large))
+            for i, n in enumerate(places)
+        )
         return _bits(functools.reduce(lambda a, b: a + b, words), dtype)
     word = _core.reshape(_bits(x, large), (*x.shape, 1))
     parts = [_core.elementwise("right_shift", word, _core.full((), n, large)) for n in places]
@@ -441,7 +444,7 @@ def view(x, dtype=None):
 
 
 def _bytes(dtype):
-    return 1 if dtype == "bool" else int(dtype.lstrip("uintbfloat")) // 8
+    return 1 if dtype == "bool" else int("".join(c for c in dtype if c.isdigit())) // 8
 
 
 def _bits(x, dtype):

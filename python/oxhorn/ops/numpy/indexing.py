@@ -120,7 +120,8 @@ def select(condlist, choicelist, default=0):
         )
     if not condlist or not choicelist:
         raise ValueError(
-            f"condlist and choicelist must not be empty. Received: condlist = {condlist}, choicelist = {choicelist}"
+            f"condlist and choicelist must not be empty. Received: condlist = {condlist}, choicelist = "
+            f"{choicelist}"
         )
     *choices, result = promote(*choicelist, default)
     for condition, choice in reversed(list(zip(condlist, choices))):
@@ -174,7 +175,8 @@ def searchsorted(sorted_sequence, values, side="left"):
     sequence, values = convert_to_tensor(sorted_sequence), convert_to_tensor(values)
     if sequence.ndim != 1:
         raise ValueError(
-            "`searchsorted` only supports 1-D sorted sequences. You can use `keras.ops.vectorized_map` to extend it "
+            "`searchsorted` only supports 1-D sorted sequences. You can use `keras.ops.vectorized_map` to "
+            "extend it "
             f"to N-D sequences. Received: sorted_sequence.shape={sequence.shape}"
         )
     if side not in ("left", "right"):

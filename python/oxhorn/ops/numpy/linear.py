@@ -9,7 +9,6 @@ from oxhorn._base.op import op
 from oxhorn.ops._common import (
     canonical_axes,
     canonical_axis,
-    dtype_of,
     expand,
     join_dtypes,
     move_axis,
@@ -278,9 +277,7 @@ def _diagonal_spec(x, offset=0, axis1=0, axis2=1):
 def _two_axes(x, axis1, axis2):
     a, b = canonical_axis(axis1, len(x.shape)), canonical_axis(axis2, len(x.shape))
     if a == b:
-        raise ValueError(
-            f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}"
-        )
+        raise ValueError(f"`axis1` and `axis2` cannot be the same. Received: axis1={axis1}, axis2={axis2}")
     return a, b
 
 
@@ -332,7 +329,7 @@ def _triangle(x, keep):
 
 @op
 def vander(x, N=None, increasing=False):
-    """The Vandermonde matrix of a vector: its powers N - 1, ..., 1, 0 as columns, or 0, 1, ... if `increasing`."""
+    """The Vandermonde matrix: powers N - 1, ..., 1, 0 of a vector as columns (0, 1, ... if `increasing`)."""
     x = convert_to_tensor(x)
     if x.ndim != 1:
         raise ValueError(f"Input tensor must be 1-dimensional. Received: input.shape={x.shape}")

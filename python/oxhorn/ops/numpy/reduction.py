@@ -236,7 +236,7 @@ def _interpolated(rows, count, q, method):
     elif method == "higher":
         low = high
     index = [_core.cast(_core.elementwise("maximum", i, 0), "int32") for i in (low, high)]
-    below, above = (_core.take_along_axis(rows, _last_index(i, rows), -1)[..., 0] for i in index)
+    below, above = (_core.take_along_axis(rows, _last_index(i, rows), rows.ndim - 1)[..., 0] for i in index)
     if method == "midpoint":
         return (below + above) * 0.5
     if method != "linear":

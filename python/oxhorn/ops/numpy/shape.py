@@ -1,5 +1,6 @@
 """Functions that rearrange elements and leave them as they are."""
 
+import itertools
 import math
 
 from oxhorn import _core
@@ -10,7 +11,6 @@ from oxhorn.ops._common import (
     canonical_axes,
     canonical_axis,
     expand,
-    move_axis,
     nested_shape,
     promote,
     static_value,
@@ -228,7 +228,7 @@ def _split_spec(x, indices_or_sections, axis=0):
         widths = [None] * indices_or_sections
     else:
         cuts = [0, *_cuts(size, indices_or_sections), size]
-        widths = [None if a is None or b is None else b - a for a, b in zip(cuts, cuts[1:])]
+        widths = [None if a is None or b is None else b - a for a, b in itertools.pairwise(cuts)]
     return [KerasTensor((*x.shape[:axis], w, *x.shape[axis + 1 :]), dtype=x.dtype) for w in widths]
 
 
@@ -238,7 +238,8 @@ def _cuts(size, indices_or_sections):
     sections = int(indices_or_sections)
     if size % sections:
         raise ValueError(
-            "`x` size on given `axis` must be divisible by `indices_or_sections` when `indices_or_sections` is an "
+            "`x` size on given `axis` must be divisible by `indices_or_sections` when "
+            "`indices_or_sections` is an "
             f"int. But received {size} and {sections}."
         )
     return [size // sections * i for i in range(1, sections)]
@@ -250,7 +251,7 @@ def split(x, indices_or_sections, axis=0):
     x = convert_to_tensor(x)
     size = x.shape[canonical_axis(axis, x.ndim)]
     cuts = [0, *_cuts(size, indices_or_sections), size]
-    return [take_slice(x, axis, a, b) for a, b in zip(cuts, cuts[1:])]
+    return [take_slice(x, axis, a, b) for a, b in itertools.pairwise(cuts)]
 
 
 @op
@@ -267,7 +268,7 @@ def array_split(x, indices_or_sections, axis=0):
     x = convert_to_tensor(x)
     each, longer = divmod(x.shape[axis], indices_or_sections)
     cuts = [each * i + min(i, longer) for i in range(indices_or_sections + 1)]
-    return [take_slice(x, axis, a, b) for a, b in zip(cuts, cuts[1:])]
+    return [take_slice(x, axis, a, b) for a, b in itertools.pairwise(cuts)]
 
 
 @op
@@ -402,7 +403,8 @@ def pad(x, pad_width, mode="constant", constant_values=None):
     """
     if constant_values is not None and mode != "constant":
         raise ValueError(
-            f"Argument `constant_values` can only be provided when `mode == 'constant'`. Received: mode={mode}"
+            "Argument `constant_values` can only be provided when `mode == 'constant'`. Received: "
+            f"mode={mode}"
         )
     x = convert_to_tensor(x)
     widths = _pad_widths(pad_width, x.ndim)

@@ -179,6 +179,17 @@ impl ConvGeometry {
             && self.axes.iter().all(|a| a.window == 1 && a.stride == 1 && a.pad == 0 && a.input == a.output)
     }
 
+    /// The convolution that takes dy to dx, where all strides are 1.
+    pub(super) fn reversed(&self) -> Self {
+        let axes = self.axes.map(|a| Axis {
+            input: a.output,
+            output: a.input,
+            pad: a.extent() as isize - 1 - a.pad,
+            ..a
+        });
+        Self { c_in: self.c_out, c_out: self.c_in, axes, output: Shape::default(), ..self.clone() }
+    }
+
     /// Whether each channel is convolved by itself.
     pub(super) fn is_depthwise(&self) -> bool {
         self.groups > 1 && self.groups == self.c_in && self.c_out == self.c_in
@@ -226,6 +237,11 @@ impl Bands {
             Parts::at_most(height, (size / width.max(1)).max(1))
         };
         Self { space, rows, cols, count: batch * depth * rows.count * cols.count }
+    }
+
+    /// Most rows and columns of a band.
+    pub fn largest(&self) -> (usize, usize) {
+        (self.rows.get(0).len(), self.cols.get(0).len())
     }
 
     /// The i-th band.

@@ -62,8 +62,14 @@ macro_rules! int {
         #[allow(unused_comparisons)]
         fn signum(self) -> Self { ((self > 0) as $t).wrapping_sub((self < 0) as $t) }
         #[inline(always)]
+        #[allow(unused_comparisons)]
         fn floor_div(self, y: Self) -> Self {
-            if y == 0 { 0 } else { self.wrapping_sub(self.modulo(y)).wrapping_div(y) }
+            if y == 0 {
+                return 0;
+            }
+            let q = self.wrapping_div(y);
+            let inexact = self.wrapping_rem(y) != 0;
+            if inexact && (self < 0) != (y < 0) { q.wrapping_sub(1) } else { q }
         }
         #[inline(always)]
         #[allow(unused_comparisons)]

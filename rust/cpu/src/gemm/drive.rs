@@ -19,9 +19,9 @@ const MAX_COLS: usize = 4096;
 /// Rows and columns of C that a task of a large product computes.
 const BLOCK: (usize, usize) = (112, 512);
 /// Multiply-adds that are worth a task of their own: a few microseconds on one core.
-pub(super) const TASK: usize = 1 << 19;
+pub(crate) const TASK: usize = 1 << 19;
 /// Tasks that a product is cut into if it is large enough.
-const TASKS: usize = 16;
+pub(crate) const TASKS: usize = 16;
 /// Fewer rows than this do not repay the packing of B.
 const PACK_ROWS: usize = 32;
 /// Bytes of a B that is read in place: it stays in L2 without being packed.
@@ -82,10 +82,10 @@ struct Panels<'a, T> {
 }
 
 /// The threads that may help, if any.
-pub(super) type Help<'a> = Option<&'a ThreadPool>;
+pub(crate) type Help<'a> = Option<&'a ThreadPool>;
 
 /// Runs tasks on the pool, or here.
-pub(super) fn run(help: Help<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
+pub(crate) fn run(help: Help<'_>, tasks: usize, task: impl Fn(usize) + Sync) {
     match help {
         Some(pool) => pool.run(tasks, &task),
         None => (0..tasks).for_each(task),
@@ -131,7 +131,7 @@ impl Parts {
 }
 
 /// The product on a given instruction set.
-pub(super) fn product<T: Float>(
+pub(crate) fn product<T: Float>(
     pool: &ThreadPool,
     isa: Isa,
     dims: &GemmDims,
@@ -364,18 +364,16 @@ fn tiles<T: Float>(
         let flat = flat.filter(|_| cols.len() - j >= kernels.flat_nr());
         let width = if flat.is_some() { kernels.flat_nr() } else { kernels.nr().min(cols.len() - j) };
         let mut tile = Tile {
-            a: std::ptr::null(),
             a_rows: Rows::Stride(1),
-            a_step: 1,
             b: b.data.as_ptr().wrapping_add(j / kernels.nr() * b.stride),
             b_step: b.step,
             segments: &segments,
-            c: std::ptr::null_mut(),
             c_rows: Rows::Stride(target.row_stride),
             cols: width,
             accumulate: job.accumulate || depth.start > 0,
             bias: bias.map_or(std::ptr::null(), |bias| bias[cols.start + j..].as_ptr()),
             relu: job.relu && last,
+            ..Tile::empty()
         };
         for part in parts.iter() {
             match a {
@@ -391,7 +389,7 @@ fn tiles<T: Float>(
             }
             let at = target.start + (rows.start + part.start) * target.row_stride + cols.start + j;
             tile.c = target.c.as_ptr().wrapping_add(at);
-            let kernel = flat.unwrap_or_else(|| kernels.strided(part.len(), width));
+            let kernel = flat.unwrap_or_else(|| kernels.get(false, part.len(), width));
             // SAFETY: the entry checked that the operands hold the matrices, and rows, columns and
             // depth are inside these; the packed copies were made for this block. Tasks have disjoint
             // parts of C. The kernels are those of an instruction set that was detected.

@@ -17,6 +17,8 @@ pub trait Float: Pod + Send + Sync {
     type Acc: Real + Float<Acc = Self::Acc>;
     /// Exact.
     fn to_acc(self) -> Self::Acc;
+    /// Rounded to nearest even.
+    fn from_acc(x: Self::Acc) -> Self;
     /// Converts a slice to one of the same length.
     fn widen(isa: Isa, src: &[Self], dst: &mut [Self::Acc]);
     /// Converts a slice to one of the same length, rounding to nearest even.
@@ -41,8 +43,13 @@ macro_rules! wide {
     ($($elem:ty, $transpose:path;)*) => {$(
         impl Float for $elem {
             type Acc = Self;
+            #[inline(always)]
             fn to_acc(self) -> Self {
                 self
+            }
+            #[inline(always)]
+            fn from_acc(x: Self) -> Self {
+                x
             }
             fn widen(_: Isa, src: &[Self], dst: &mut [Self]) {
                 dst.copy_from_slice(src);
@@ -83,8 +90,13 @@ macro_rules! narrow {
 
         impl Float for $elem {
             type Acc = f32;
+            #[inline(always)]
             fn to_acc(self) -> f32 {
                 $to(self.to_bits())
+            }
+            #[inline(always)]
+            fn from_acc(x: f32) -> Self {
+                Self::from_bits($from(x))
             }
             fn widen(isa: Isa, src: &[Self], dst: &mut [f32]) {
                 $widen(isa, src, dst);

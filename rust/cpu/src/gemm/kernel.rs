@@ -68,6 +68,26 @@ pub struct Tile<'a, T> {
     pub relu: bool,
 }
 
+impl<T> Tile<'_, T> {
+    /// A tile of nothing, to be filled in.
+    pub const fn empty() -> Self {
+        Self {
+            a: std::ptr::null(),
+            a_rows: Rows::Stride(0),
+            a_step: 1,
+            b: std::ptr::null(),
+            b_step: 0,
+            segments: &[],
+            c: std::ptr::null_mut(),
+            c_rows: Rows::Stride(0),
+            cols: 0,
+            accumulate: false,
+            bias: std::ptr::null(),
+            relu: false,
+        }
+    }
+}
+
 /// Computes one tile.
 ///
 /// # Safety
@@ -109,16 +129,11 @@ impl<T> Kernels<T> {
         self.lanes * self.flat_nv
     }
 
-    /// The kernel for `rows` (1 to `mr`) at a stride and `cols` (1 to `nr`).
+    /// The kernel for `rows` (1 to `mr`), at a stride or at offsets, and `cols` (1 to `nr`).
     #[inline]
-    pub fn strided(&self, rows: usize, cols: usize) -> Kernel<T> {
-        self.strided[rows - 1][(cols - 1) / self.lanes]
-    }
-
-    /// The kernel for `rows` (1 to `mr`) at offsets and `cols` (1 to `nr`).
-    #[inline]
-    pub fn gathered(&self, rows: usize, cols: usize) -> Kernel<T> {
-        self.gathered[rows - 1][(cols - 1) / self.lanes]
+    pub fn get(&self, gathered: bool, rows: usize, cols: usize) -> Kernel<T> {
+        let table = if gathered { self.gathered } else { self.strided };
+        table[rows - 1][(cols - 1) / self.lanes]
     }
 
     /// The flat kernel for that many rows, if there is one. It takes exactly `flat_nv` vectors.

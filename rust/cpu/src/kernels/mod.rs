@@ -2,6 +2,7 @@
 
 mod along;
 mod control;
+mod convolution;
 mod copy;
 pub(crate) mod element;
 mod indexing;
@@ -52,6 +53,9 @@ pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Resu
         Op::WindowScatterSum(op) => pooling::window_scatter_sum(op, args)?,
         Op::MaxScatter(op) => pooling::max_scatter(op, args)?,
         Op::MaxPick(op) => pooling::max_pick(op, args)?,
+        Op::Convolution(op) => convolution::forward(op, args)?,
+        Op::ConvGradInput(op) => convolution::grad_input(op, args)?,
+        Op::ConvGradKernel(op) => convolution::grad_kernel(op, args)?,
         Op::MatMul(op) => matmul::matmul(op, args)?,
         other => return Err(Error::Internal(format!("cpu: no kernel for {}", other.name()))),
     };

@@ -361,3 +361,77 @@ fn loops_and_branches() {
         check(op, &inputs, 0.0, 0.0);
     }
 }
+
+#[test]
+fn convolutions() {
+    let mut random = Random(22);
+    for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
+        let spec = ConvSpec {
+            strides: smallvec![2, 1],
+            padding: smallvec![(1, 0), (1, 1)],
+            dilation: smallvec![1, 2],
+            groups: 2,
+        };
+        let x = Tensor::random(dtype, &[2, 7, 8, 4], &mut random);
+        let w = Tensor::random(dtype, &[3, 2, 2, 6], &mut random);
+        let op = Convolution { spec: spec.clone() };
+        let y = op.infer(&[x.ty.clone(), w.ty.clone()]).unwrap()[0].clone();
+        let dy = Tensor::random(dtype, &y.shape, &mut random);
+        let floor = if dtype == DType::F64 { 1e-13 } else { 2e-5 };
+        check(op, &[x.clone(), w.clone()], 4.0, floor);
+        check(ConvGradInput { spec: spec.clone(), input: x.ty.shape.clone() }, &[dy.clone(), w.clone()], 4.0, floor);
+        check(ConvGradKernel { spec, kernel: w.ty.shape.clone() }, &[x, dy], 4.0, floor);
+    }
+}
+
+#[test]
+fn pooling() {
+    let mut random = Random(23);
+    for dtype in [DType::F32, DType::F16, DType::I32] {
+        let window = Window {
+            size: smallvec![1, 3, 2, 1],
+            strides: smallvec![1, 2, 2, 1],
+            padding: smallvec![(0, 0), (1, 1), (0, 1), (0, 0)],
+            dilation: smallvec![1, 1, 1, 1],
+        };
+        let x = Tensor::random(dtype, &[2, 7, 6, 3], &mut random);
+        for kind in [ReduceKind::Max, ReduceKind::Min, ReduceKind::Sum] {
+            let op = WindowReduce { kind, window: window.clone() };
+            let y = op.infer(std::slice::from_ref(&x.ty)).unwrap()[0].clone();
+            let dy = Tensor::random(dtype, &y.shape, &mut random);
+            check(op, std::slice::from_ref(&x), 4.0, 1e-3);
+            if kind == ReduceKind::Sum {
+                let op = WindowScatterSum { window: window.clone(), input: x.ty.shape.clone() };
+                check(op, &[dy], 4.0, 4e-3);
+                continue;
+            }
+            check(MaxScatter { kind, window: window.clone() }, &[x.clone(), dy], 4.0, 4e-3);
+            let v = Tensor::random(dtype, &x.ty.shape, &mut random);
+            check(MaxPick { kind, window: window.clone() }, &[x.clone(), v], 0.0, 0.0);
+        }
+    }
+}
+
+#[test]
+fn linear_algebra() {
+    let mut random = Random(24);
+    for dtype in [DType::F32, DType::F64] {
+        let a = Tensor::random(dtype, &[3, 4, 4], &mut random);
+        let b = Tensor::random(dtype, &[3, 4, 2], &mut random);
+        // Results that are unique; the others are tested by what they multiply back to.
+        let well = Tensor::new(dtype, &[3, 4, 4], a.values.iter().enumerate().map(|(i, v)| {
+            v.as_f64() * 0.3 + if (i % 16) % 5 == 0 { 3.0 } else { 0.0 }
+        }));
+        for kind in [LinalgKind::Inv, LinalgKind::Det, LinalgKind::LuFactor, LinalgKind::Cholesky] {
+            check(Linalg { kind }, std::slice::from_ref(&well), 64.0, 1e-6);
+        }
+        check(Linalg { kind: LinalgKind::Solve }, &[well.clone(), b.clone()], 64.0, 1e-6);
+        for (lower, transpose) in [(true, false), (false, true)] {
+            let kind = LinalgKind::TriangularSolve { lower, transpose };
+            check(Linalg { kind }, &[well.clone(), b.clone()], 64.0, 1e-6);
+        }
+        for complete in [false, true] {
+            check(Linalg { kind: LinalgKind::Qr { complete } }, &[Tensor::random(dtype, &[2, 3, 3], &mut random)], 64.0, 1e-6);
+        }
+    }
+}

@@ -54,7 +54,7 @@ pub(super) fn recompute(own: Estimate, ty: &TensorType, uses: impl Iterator<Item
 }
 
 /// Estimates for every node that a kernel can compute: operands that nothing else uses count as computed
-/// on the way, others as loaded.
+/// on the way, others as loaded; movements cost nothing.
 pub(super) fn estimates(graph: &Graph, single: &dyn Fn(crate::Value) -> bool) -> Vec<Estimate> {
     let mut all: Vec<Estimate> = Vec::with_capacity(graph.len());
     for (_, node) in graph.nodes() {
@@ -69,12 +69,14 @@ pub(super) fn estimates(graph: &Graph, single: &dyn Fn(crate::Value) -> bool) ->
             let source = &graph.node(v.node).op;
             let mut operand = if matches!(source, Op::Full(_)) {
                 Estimate::default()
-            } else if super::is_inlinable(source) && single(v) {
+            } else if super::is_movement(source) || (super::is_inlinable(source) && single(v)) {
                 all[v.node.0 as usize]
             } else {
                 Estimate { work: 0.0, load: ty.dtype.size() as f32 * LOAD }
             };
             if let Op::Broadcast(b) = &node.op {
+                // What is dear is not computed for each copy.
+                operand.work = operand.work.min(WORK);
                 operand.load *= ty.shape.numel() as f32 / b.shape.numel().max(1) as f32;
             }
             estimate.work += operand.work;
