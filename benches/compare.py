@@ -192,6 +192,8 @@ def environment(side, threads):
     for name in ("OXHORN_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         variables[name] = str(threads)
     variables |= {"JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "", "TF_CPP_MIN_LOG_LEVEL": "3"}
+    # Bytecode is cached, as it is for an installed package.
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)
     _, backend = SIDES[side]
     if backend:
         variables["KERAS_BACKEND"] = backend

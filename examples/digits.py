@@ -14,9 +14,10 @@ def build():
             layers.Conv2D(32, 3, padding="same", activation="relu"),
             layers.Conv2D(64, 3, padding="same", activation="relu"),
             layers.MaxPooling2D(2),
-            layers.Conv2D(64, 3, activation="relu"),
+            layers.Dropout(0.25),
             layers.Flatten(),
-            layers.Dropout(0.3),
+            layers.Dense(64, activation="relu"),
+            layers.Dropout(0.5),
             layers.Dense(10, activation="softmax"),
         ]
     )
@@ -48,13 +49,13 @@ def draw(history, confusion, path):
     pyplot.close(figure)
 
 
-def main(epochs=30):
+def main(epochs=20):
     keras.utils.set_random_seed(0)
     (x_train, y_train), (x_test, y_test) = digits()
     model = build()
     model.summary()
     model.compile(optimizer="adam", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    history = model.fit(x_train, y_train, batch_size=32, epochs=epochs, validation_split=0.15, verbose=2)
+    history = model.fit(x_train, y_train, batch_size=32, epochs=epochs, validation_split=0.1, verbose=2)
 
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     predicted = np.argmax(model.predict(x_test, verbose=0), axis=1)

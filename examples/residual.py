@@ -7,10 +7,10 @@ from oxhorn import layers
 
 def residual(x, filters, strides=1):
     y = layers.Conv2D(filters, 3, padding="same", strides=strides, use_bias=False)(x)
-    y = layers.BatchNormalization()(y)
+    y = layers.BatchNormalization(momentum=0.9)(y)
     y = layers.Activation("relu")(y)
     y = layers.Conv2D(filters, 3, padding="same", use_bias=False)(y)
-    y = layers.BatchNormalization()(y)
+    y = layers.BatchNormalization(momentum=0.9)(y)
     if strides != 1 or x.shape[-1] != filters:
         x = layers.Conv2D(filters, 1, strides=strides)(x)
     return layers.Activation("relu")(layers.add([y, x]))

@@ -12,14 +12,14 @@ creates a value (`full`, `iota`, `random_bits`); otherwise it runs at once on th
 
 from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import numpy as np
 
 class HasTensor(Protocol):
     def __oxhorn_tensor__(self) -> Tensor: ...
 
-type TensorLike = Tensor | HasTensor | np.ndarray | np.generic | bool | int | float | Sequence[Any]
+TensorLike: TypeAlias = Tensor | HasTensor | np.ndarray | np.generic | bool | int | float | Sequence[Any]
 
 class InternalError(RuntimeError):
     """A defect in the engine: a panic that was caught at the boundary."""
@@ -63,6 +63,15 @@ def tensor(value: TensorLike, dtype: str | None = None) -> Tensor:
     """Converts to a tensor. Without `dtype`: Python floats and NumPy-free lists of floats become
     float32 (the caller passes floatx), ints int32, bools bool; arrays keep theirs."""
 
+def lend(array: TensorLike) -> Tensor:
+    """A tensor over a NumPy array's own memory, which must not be written to while the tensor is in use."""
+
+def from_dlpack(object: Any) -> Tensor:
+    """A tensor over the memory of a host object that speaks DLPack."""
+
+def numpy_dtype(name: str) -> np.dtype:
+    """NumPy's dtype of that name; bfloat16 comes from `ml_dtypes`."""
+
 def full(shape: Sequence[int], value: bool | int | float, dtype: str) -> Tensor: ...
 def iota(shape: Sequence[int], axis: int, dtype: str) -> Tensor:
     """0, 1, 2, ... along `axis`, repeated along the others."""
@@ -89,7 +98,7 @@ def elementwise(name: str, *args: TensorLike) -> Tensor:
 def elementwise_names() -> dict[str, int]: ...
 def cast(x: TensorLike, dtype: str) -> Tensor: ...
 def bitcast(x: TensorLike, dtype: str) -> Tensor: ...
-def result_type(*dtypes: str) -> str:
+def result_type(*dtypes: str, floatx: str = "float32") -> str:
     """Keras's promotion over dtype names; "int", "float" and "bool" are the weak Python types."""
 
 # -- movement ---------------------------------------------------------------------------------
@@ -179,8 +188,15 @@ def reduce_window(
 
 # -- linear algebra (batched over leading axes; float32 and float64) ----------------------------
 
-def linalg(name: str, *args: TensorLike, **attrs: Any) -> tuple[Tensor, ...]:
-    """cholesky(x) | triangular_solve(a, b, lower) | solve(a, b) | inv(x) | det(x) | lu_factor(x) |
+def linalg(
+    name: str,
+    *args: TensorLike,
+    lower: bool = True,
+    transpose: bool = False,
+    complete: bool = False,
+    full_matrices: bool = True,
+) -> list[Tensor]:
+    """cholesky(x) | triangular_solve(a, b, lower, transpose) | solve(a, b) | inv(x) | det(x) | lu_factor(x) |
     qr(x, complete) | eigh(x) | svd(x, full_matrices)."""
 
 # -- control flow -----------------------------------------------------------------------------
@@ -287,6 +303,10 @@ class EpochLoop:
     @property
     def position(self) -> int:
         """Samples consumed so far."""
+
+    @property
+    def remaining(self) -> int:
+        """Samples that are left."""
 
     def outputs(self) -> list[Tensor]:
         """Outputs of the last step that ran."""

@@ -58,6 +58,10 @@ _NAMES = {
     "backend.name_scope": ("oxhorn._base.scopes", "name_scope"),
     "callbacks.monitor_callback.MonitorCallback": ("oxhorn.callbacks.monitor_callback", "MonitorCallback"),
     "layers.rnn.dropout_rnn_cell.DropoutRNNCell": ("oxhorn.layers.rnn.dropout_rnn_cell", "DropoutRNNCell"),
+    # Keras wraps these for remote paths.
+    "utils.file_utils.exists": ("os.path", "exists"),
+    "utils.file_utils.isdir": ("os.path", "isdir"),
+    "utils.file_utils.join": ("os.path", "join"),
     "ops.numpy.shape_equal": ("oxhorn._base.shapes", "shape_equal"),
 }
 
@@ -71,6 +75,18 @@ _FLAGS = {
 _ROOTS = ("oxhorn", "oxhorn._base", "oxhorn._training")
 
 
+def _conv_transpose_padding(input_shape, kernel_shape, strides, padding, output_padding, dilation_rate):
+    """Keras's helper for all spatial axes at once; Oxhorn's is for one."""
+    from oxhorn.ops.nn.convolution import conv_transpose_padding
+
+    def spread(value):
+        rank = len(input_shape) - 2
+        return [value] * rank if value is None or isinstance(value, int) else value
+
+    axes = zip(kernel_shape, spread(strides), spread(dilation_rate), spread(output_padding), strict=False)
+    return [conv_transpose_padding(k, s, d, padding, extra) for k, s, d, extra in axes]
+
+
 def _operation_class(name):
     import oxhorn.ops  # noqa: F401  (registers the classes)
     from oxhorn._base.op import OPERATION_CLASSES
@@ -81,6 +97,8 @@ def _operation_class(name):
 
 def lookup(name):
     """Oxhorn's object for one of Keras's internal names, given without `keras.src.`."""
+    if name == "backend.common.backend_utils.compute_conv_transpose_padding_args_for_jax":
+        return _conv_transpose_padding
     if name in _FLAGS:
         return _FLAGS[name]
     if name.startswith("ops."):

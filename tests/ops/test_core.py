@@ -52,6 +52,10 @@ def both(function, *args):
     compare(function(ops, *args), function(keras.ops, *args), rtol=1e-5)
 
 
+def affine(a, b):
+    return a[0] * b[0], a[1] * b[0] + b[1]
+
+
 def test_loops():
     x, y = f(5, 3), f(5)
     both(lambda o, x, y: o.scan(lambda c, e: (c + e[0] * e[1], {"y": c}), o.zeros(3), (x, y)), x, y)
@@ -61,10 +65,7 @@ def test_loops():
     both(lambda o, x: o.vectorized_map(lambda e: o.dot(e, e), x), x)
     for reverse in (False, True):
         both(lambda o, x, r: o.associative_scan(o.add, x, reverse=r, axis=0), x, reverse)
-        both(
-            lambda o, x: o.associative_scan(lambda a, b: (a[0] * b[0], a[1] * b[0] + b[1]), (x, x), reverse),
-            x,
-        )
+        both(lambda o, x, r: o.associative_scan(affine, (x, x), r), x, reverse)
     both(
         lambda o, x: o.while_loop(
             lambda n, v: n < 4, lambda n, v: (n + 1, v * 2.0), (0, o.convert_to_tensor(x))
@@ -78,9 +79,7 @@ def test_loops():
 def test_branches():
     x = f(3)
     for condition in (True, False):
-        both(
-            lambda o, x: o.cond(o.convert_to_tensor(condition), lambda: {"a": x + 1}, lambda: {"a": x * 2}), x
-        )
+        both(lambda o, x, c: o.cond(o.array(c), lambda: {"a": x + 1}, lambda: {"a": x * 2}), x, condition)
     for index in (-1, 0, 2, 9):
         both(lambda o, x, k: o.switch(k, [lambda v: v + 1, lambda v: v * 2, lambda v: -v], x), x, index)
 

@@ -29,16 +29,16 @@ CASES = {
     "lengths differ": (lambda m: m.fit(good()[0], good(5)[1], verbose=0), ValueError, "cardinality"),
     "no data": (lambda m: m.fit(np.zeros((0, 4)), np.zeros((0, 2)), verbose=0), ValueError, "non-empty"),
     "object array": (
-        lambda m: m.fit(np.array([[1, 2], [3]], dtype=object), np.zeros((2, 2)), verbose=0), ValueError, "dtype"),
+        lambda m: m.fit(np.array([[1], "a"], dtype=object), np.zeros((2, 2)), verbose=0), ValueError, "dtype"),
     "text": (lambda m: m.predict(np.array([["a", "b", "c", "d"]]), verbose=0), ValueError, "dtype"),
     "weights of the wrong shape": (
         lambda m: m.set_weights([np.zeros((3, 2)), np.zeros(2)]), ValueError, r"\(3, 2\)"),
     "wrong number of weights": (lambda m: m.set_weights([np.zeros((4, 2))]), ValueError, "1"),
     "batch size": (lambda m: m.fit(*good(), batch_size=-1, verbose=0), ValueError, "batch_size"),
     "two weightings": (
-        lambda m: m.train_on_batch(*good(), sample_weight=np.ones(8), class_weight={0: 1.0}), ValueError, "class_weight"),
+        lambda m: m.train_on_batch(*good(), np.ones(8), {0: 1.0}), ValueError, "class_weight"),
     "too long a tuple": (lambda m: m.fit(iter([(1, 2, 3, 4)]), verbose=0), ValueError, "4"),
-    "tiny validation split": (lambda m: m.fit(*good(), validation_split=0.999, verbose=0), ValueError, "sufficient"),
+    "tiny split": (lambda m: m.fit(*good(), validation_split=0.999, verbose=0), ValueError, "sufficient"),
 }  # fmt: skip
 
 

@@ -31,7 +31,9 @@ def test_history_validation_and_old_names():
     model.add(layers.Dense(4, activation="relu", input_shape=(6,)))
     model.add(layers.Dense(1, activation="sigmoid"))
     model.compile(optimizer=keras.optimizers.RMSprop(lr=0.001), loss="binary_crossentropy", metrics=["acc"])
-    history = model.fit(x, (y > 0).astype("float32"), epochs=3, batch_size=16, validation_split=0.25, verbose=0)
+    history = model.fit(
+        x, (y > 0).astype("float32"), epochs=3, batch_size=16, validation_split=0.25, verbose=0
+    )
     assert set(history.history) == {"loss", "acc", "val_loss", "val_acc"}
     assert history.epoch == [0, 1, 2]
 
@@ -61,7 +63,8 @@ def sources():
 
     return {
         "arrays": lambda: {"x": x, "y": y, "batch_size": 16, "shuffle": False},
-        "tensors": lambda: {"x": ops.convert_to_tensor(x), "y": ops.convert_to_tensor(y), "batch_size": 16, "shuffle": False},
+        "tensors": lambda: {
+            "x": ops.convert_to_tensor(x), "y": ops.convert_to_tensor(y), "batch_size": 16, "shuffle": False},
         "lists of arrays": lambda: {"x": [x], "y": [y], "batch_size": 16, "shuffle": False},
         "generator": lambda: {"x": generator()},
         "dataset": lambda: {"x": Batches(), "shuffle": False},
@@ -105,7 +108,14 @@ def test_same_seed_same_bits_whatever_the_threads():
         for n in (1, 2, 4, 1):
             _core.set_num_threads(n)
             keras.utils.set_random_seed(11)
-            model = keras.Sequential([layers.Input((6,)), layers.Dense(64, activation="gelu"), layers.Dropout(0.3), layers.Dense(1)])
+            model = keras.Sequential(
+                [
+                    layers.Input((6,)),
+                    layers.Dense(64, activation="gelu"),
+                    layers.Dropout(0.3),
+                    layers.Dense(1),
+                ]
+            )
             model.compile("adam", "mse")
             model.fit(x, y, epochs=2, batch_size=32, verbose=0)
             results.append(model.get_weights())

@@ -108,7 +108,10 @@ def several_inputs_and_outputs(keras):
     a, b = keras.layers.Input((5,), name="a"), keras.layers.Input((4,), name="b")
     shared = keras.layers.Dense(6, activation="relu", name="shared")
     x = keras.layers.concatenate([shared(a), shared(keras.layers.Dense(5, name="widen")(b))])
-    outputs = [keras.layers.Dense(1, name="value")(x), keras.layers.Dense(3, activation="softmax", name="kind")(x)]
+    outputs = [
+        keras.layers.Dense(1, name="value")(x),
+        keras.layers.Dense(3, activation="softmax", name="kind")(x),
+    ]
     model = keras.Model([a, b], outputs)
     model.compile(
         keras.optimizers.Nadam(1e-3),

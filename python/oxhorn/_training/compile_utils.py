@@ -10,12 +10,13 @@ from oxhorn import ops, tree
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.naming import get_object_name
 from oxhorn._base.scopes import name_scope
+from oxhorn._base.tracking import no_automatic_dependency_tracking
 from oxhorn.losses.loss import Loss
 from oxhorn.metrics.metric import Metric
 
 
 def _kind_of_target(y_true, y_pred):
-    """"binary", "sparse_categorical" or "categorical": what accuracy and crossentropy stand for."""
+    """ "binary", "sparse_categorical" or "categorical": what accuracy and crossentropy stand for."""
     last = y_pred.shape[-1]
     if last == 1:
         return "binary"
@@ -107,6 +108,7 @@ def _check_container(name, value):
 class CompileMetrics(Metric):
     """All metrics given to `compile()`, resolved once the targets' and outputs' shapes are known."""
 
+    @no_automatic_dependency_tracking
     def __init__(self, metrics, weighted_metrics, name="compile_metric", output_names=None):
         super().__init__(name=name)
         _check_container("metrics", metrics)
@@ -330,7 +332,9 @@ class CompileLoss(Loss):
         names = self.output_names
         if not names or len(tree.flatten(names)) != len(tree.flatten(y_pred)):
             names = [
-                x._keras_history.operation.name if isinstance(x, KerasTensor) and hasattr(x, "_keras_history") else None
+                x._keras_history.operation.name
+                if isinstance(x, KerasTensor) and hasattr(x, "_keras_history")
+                else None
                 for x in tree.flatten(y_pred)
             ]
         if not tree.is_nested(loss):
@@ -338,7 +342,9 @@ class CompileLoss(Loss):
             loss = tree.map_structure(lambda _: only, y_pred)
         self._collect(y_true, y_pred, loss, tree.pack_sequence_as(y_pred, names), ())
         if len(self._flat_losses) > 1:
-            self._metrics.extend(metrics_module.Mean(name=f"{entry.name}_loss") for entry in self._flat_losses)
+            self._metrics.extend(
+                metrics_module.Mean(name=f"{entry.name}_loss") for entry in self._flat_losses
+            )
         self._y_pred_build_structure = tree.map_structure(lambda _: None, y_pred)
         self._y_true_build_structure = tree.map_structure(lambda _: None, y_true)
         self.built = True
@@ -360,7 +366,9 @@ class CompileLoss(Loss):
                     name_path = (*path[:-1], own)
             if _is_sparse(resolved):
                 self._label_limits.append((path, y_pred.shape[-1], getattr(resolved, "ignore_class", None)))
-            name = "/".join(str(part) for part in name_path) or "_".join(map(str, tree.flatten(names)))
+            # A loss of all outputs at once bears the names of all.
+            whole = names if isinstance(names, dict) else tree.flatten(names)
+            name = "/".join(str(part) for part in name_path) or "_".join(map(str, whole))
             self._flat_losses.append(_Entry(path, resolved, loss.weight, name))
             return
         if isinstance(loss, (list, tuple)):
@@ -382,8 +390,12 @@ class CompileLoss(Loss):
             if entry is None:
                 continue
             for container in (y_true, y_pred):
-                known = key in container if isinstance(container, dict) else (
-                    isinstance(container, (list, tuple)) and isinstance(key, int) and key < len(container)
+                known = (
+                    key in container
+                    if isinstance(container, dict)
+                    else (
+                        isinstance(container, (list, tuple)) and isinstance(key, int) and key < len(container)
+                    )
                 )
                 if not known:
                     raise KeyError(
@@ -401,9 +413,13 @@ class CompileLoss(Loss):
             pass
         if not tree.is_nested(y_true) and tree.is_nested(y_pred) and len(y_pred) == 1:
             y_true = [y_true]
-        elif isinstance(y_pred, (list, tuple)) and isinstance(y_true, dict):
-            if self.output_names and set(self.output_names) == set(y_true):
-                y_true = [y_true[name] for name in self.output_names]
+        elif (
+            isinstance(y_pred, (list, tuple))
+            and isinstance(y_true, dict)
+            and self.output_names
+            and set(self.output_names) == set(y_true)
+        ):
+            y_true = [y_true[name] for name in self.output_names]
         flat = tree.flatten(y_true)
         if len(flat) == len(tree.flatten(y_pred)):
             return tree.pack_sequence_as(y_pred, flat)
@@ -433,7 +449,8 @@ class CompileLoss(Loss):
                 wrong &= labels != ignored
             if labels.size and wrong.any():
                 raise ValueError(
-                    f"sparse_categorical_crossentropy: expected labels from 0 to {classes - 1} for an output of "
+                    f"sparse_categorical_crossentropy: expected labels from 0 to {classes - 1} for "
+                    "an output of "
                     f"{classes} classes, got the label {labels[wrong][0]}."
                 )
 

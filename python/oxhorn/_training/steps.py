@@ -1,6 +1,5 @@
 """Running a model's step over batches: compiled, or eagerly."""
 
-import itertools
 import warnings
 from collections import OrderedDict
 
@@ -72,31 +71,38 @@ class EagerStep:
         self._step = step
 
     def __call__(self, batch):
-        return self._step(tree.map_structure(lambda leaf: None if leaf is None else _core.tensor(leaf), batch))
+        return self._step(
+            tree.map_structure(lambda leaf: None if leaf is None else _core.tensor(leaf), batch)
+        )
 
 
 class ArrayPass:
     """One pass over arrays; compiled steps run in Rust without coming back to Python in between."""
 
-    def __init__(self, adapter, step):
+    def __init__(self, adapter):
         self._adapter = adapter
-        self._step = step
         self._loop = adapter.epoch_loop()
         self._structure = None
         self._outputs = None
 
-    def run(self, max_steps, max_seconds):
-        """Runs up to `max_steps` batches, not much longer than `max_seconds`; returns how many ran (0 at
-        the end of the data)."""
+    def at_end(self):
+        """Whether there is no batch left."""
+        return not self._loop.remaining
+
+    def run(self, step, max_steps, max_seconds):
+        """Runs a step over up to `max_steps` batches, not much longer than `max_seconds`.
+
+        Returns how many ran: 0 at the end of the data.
+        """
         loop, size = self._loop, self._adapter.batch_size
-        if isinstance(self._step, CompiledStep) and loop.remaining >= size:
+        if isinstance(step, CompiledStep) and loop.remaining >= size:
             like = [_BatchLike((size, *leaf.shape[1:]), str(leaf.dtype)) for leaf in self._adapter.leaves]
-            function, self._structure = self._step.prepare(self._adapter.pack(like), like)
+            function, self._structure = step.prepare(self._adapter.pack(like), like)
             self._outputs = None
             return loop.run(function, max_steps, max_seconds)
         if not loop.remaining:
             return 0
-        self._outputs = self._step(self._adapter.pack(loop.gather(min(size, loop.remaining))))
+        self._outputs = step(self._adapter.pack(loop.gather(min(size, loop.remaining))))
         return 1
 
     def outputs(self):
@@ -117,24 +123,27 @@ class _BatchLike:
 class IteratorPass:
     """One pass over batches that an iterator yields."""
 
-    def __init__(self, adapter, step):
+    def __init__(self, adapter):
         self._batches = iter(adapter.get_numpy_iterator())
-        self._step = step
+        self._ahead = None
         self._outputs = None
 
     def peek(self):
         """The next batch, which stays in line, or None at the end."""
-        batch = next(self._batches, None)
-        if batch is not None:
-            self._batches = itertools.chain([batch], self._batches)
-        return batch
+        if self._ahead is None:
+            self._ahead = next(self._batches, None)
+        return self._ahead
 
-    def run(self, max_steps, max_seconds):
+    def at_end(self):
+        """Whether there is no batch left."""
+        return self.peek() is None
+
+    def run(self, step, max_steps, max_seconds):
         """Runs one batch if there is one (user code runs between batches anyway)."""
-        batch = next(self._batches, None)
+        batch, self._ahead = self.peek(), None
         if batch is None:
             return 0
-        self._outputs = self._step(batch)
+        self._outputs = step(batch)
         return 1
 
     def outputs(self):

@@ -5,9 +5,11 @@ import warnings
 
 import numpy as np
 
-from oxhorn import _core, callbacks as callbacks_module, ops, optimizers, tree
+from oxhorn import _core, ops, optimizers, tree
+from oxhorn import callbacks as callbacks_module
 from oxhorn import metrics as metrics_module
 from oxhorn._base.keras_tensor import KerasTensor
+from oxhorn._base.settings import max_epochs, max_steps_per_epoch
 from oxhorn._base.symbolic import compute_output_spec
 from oxhorn._base.tracking import no_automatic_dependency_tracking
 from oxhorn._training import data_adapters
@@ -26,6 +28,9 @@ from oxhorn.saving import serialization_lib
 
 # Ctrl-C and the progress bar wait at most this long for compiled steps to come back.
 _SLICE_SECONDS = 0.05
+
+# The attribute of a model that a callback sets to end a loop.
+_STOP = {"train": "stop_training", "test": "stop_evaluating", "predict": "stop_predicting"}
 
 
 def _python_value(value):
@@ -192,7 +197,8 @@ class Trainer:
         """Calls `compile()` with the arguments of `get_compile_config()`, and builds the optimizer."""
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                "`compile()` was not called as part of model loading because the model's `compile()` method is "
+                "`compile()` was not called as part of model loading because the model's "
+                "`compile()` method is "
                 "custom. All subclassed Models that have `compile()` overridden should also override "
                 "`get_compile_config()` and `compile_from_config(config)`.",
                 stacklevel=2,
@@ -218,7 +224,8 @@ class Trainer:
         losses.extend(self._aggregate_additional_loss(loss) for loss in self.losses)
         if not losses and type(self).compute_loss is Trainer.compute_loss and self.compiled and training:
             raise ValueError(
-                "No loss to compute. Provide a `loss` argument in `compile()`, or call `add_loss()` in a layer."
+                "No loss to compute. Provide a `loss` argument in `compile()`, or call "
+                "`add_loss()` in a layer."
             )
         if not losses:
             return None
@@ -410,15 +417,23 @@ class Trainer:
         """
         self._assert_compile_called("fit")
         self._warn_if_trainable_state_changed()
+        cap = max_epochs()
+        if cap and cap < epochs:
+            warnings.warn(f"Limiting epochs to {cap}", stacklevel=2)
+            epochs = cap
         if validation_split and validation_data is None:
-            (x, y, sample_weight), validation_data = train_validation_split((x, y, sample_weight), validation_split)
+            (x, y, sample_weight), validation_data = train_validation_split(
+                (x, y, sample_weight), validation_split
+            )
         validation = None
         if validation_data is not None:
-            validation = self._validation_adapter(validation_data, validation_batch_size or batch_size, validation_steps)
+            validation = self._validation_adapter(
+                validation_data, validation_batch_size or batch_size, validation_steps
+            )
         adapter = data_adapters.get_data_adapter(
             x, y, sample_weight, batch_size, steps_per_epoch, shuffle=shuffle, class_weight=class_weight
         )
-        self._build_for(adapter)
+        stream = self._build_for(adapter)
         self._check_labels(adapter)
         self._build_optimizer()
         steps = steps_per_epoch if steps_per_epoch is not None else adapter.num_batches
@@ -426,17 +441,14 @@ class Trainer:
         self.stop_training = False
         self.make_train_function()
         logs, training_logs = {}, None
-        stream = None
         hooks.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
             adapter.on_epoch_begin()
-            if stream is None or steps_per_epoch is None:
-                stream = self._start_pass(adapter, self.train_function)
             logs, stream = self._run_pass(
-                stream, adapter, self.train_function, hooks, "train", steps_per_epoch, endless=steps_per_epoch is not None
+                stream, adapter, self.train_function, hooks, "train", steps_per_epoch
             )
             adapter.on_epoch_end()
             logs = self._metric_logs(logs)
@@ -447,11 +459,7 @@ class Trainer:
             training_logs = logs
             if self.stop_training:
                 break
-        if (
-            isinstance(self.optimizer, optimizers.Optimizer)
-            and epochs > 0
-            and getattr(self.optimizer, "use_ema", False)
-        ):
+        if isinstance(self.optimizer, optimizers.Optimizer) and epochs > 0:
             self.optimizer.finalize_variable_values(self.trainable_weights)
         hooks.on_train_end(logs=training_logs)
         return self.history
@@ -482,62 +490,68 @@ class Trainer:
         )
 
     @staticmethod
-    def _start_pass(adapter, step):
-        return ArrayPass(adapter, step) if isinstance(adapter, ArrayDataAdapter) else IteratorPass(adapter, step)
+    def _start_pass(adapter):
+        return ArrayPass(adapter) if isinstance(adapter, ArrayDataAdapter) else IteratorPass(adapter)
 
-    def _run_pass(self, stream, adapter, function, hooks, mode, steps, endless=False, each=None):
-        """Runs steps until the data or `steps` end; returns the last step's outputs and the pass, for
-        data that goes on in the next epoch.
+    def _run_pass(self, stream, adapter, function, hooks, mode, steps, each=None):
+        """Runs steps until the data or `steps` end.
 
-        `each`, if given, takes every step's outputs, so that steps run one at a time.
+        Args:
+            stream: pass over the data that an earlier epoch left in the middle, or None.
+            each: if given, takes every step's outputs, so that steps run one at a time.
+
+        Returns:
+            The last step's outputs, and the pass if the next epoch goes on with it.
         """
+        resumed = stream is not None
+        if not resumed:
+            stream = self._start_pass(adapter)
+        cap = max_steps_per_epoch()
+        if cap and (steps is None or cap < steps):
+            warnings.warn(f"Limiting steps_per_epoch to {cap}", stacklevel=4)
+            steps = cap
         begin, end = (getattr(hooks, f"on_{mode}_batch_{edge}") for edge in ("begin", "end"))
         watched = hooks.wants_batches(mode)
-        limit = steps if steps is not None else float("inf")
+        # Executions of several steps are not cut.
+        each_time = self.steps_per_execution
+        limit = -(-steps // each_time) * each_time if steps is not None else float("inf")
         step, outputs = 0, None
-        while step < limit and not (mode == "train" and self.stop_training):
-            if each is not None:
-                count = 1
-            elif watched:
-                count = self.steps_per_execution
-            else:
-                count = 2**31
-            count = int(min(count, limit - step))
+        while step < limit and not getattr(self, _STOP[mode]):
+            if stream.at_end():
+                if resumed and step == 0:
+                    # The earlier epoch took the last batch.
+                    stream, resumed = self._start_pass(adapter), False
+                    continue
+                stream = None
+                if steps is not None and step < steps:
+                    _warn_out_of_data(steps)
+                break
             if watched:
                 begin(step)
-            done = ran = stream.run(count, _SLICE_SECONDS)
-            while watched and ran and done < count:
-                # A time slice ended within an execution of several steps.
-                ran = stream.run(count - done, _SLICE_SECONDS)
-                done += ran
-            if done == 0:
-                if not endless:
-                    if steps is not None:
-                        _warn_out_of_data(steps)
+            count = each_time if watched else int(min(2**31, limit - step))
+            done = 0
+            while done < count and not stream.at_end():
+                done += stream.run(function, 1 if each is not None else count - done, _SLICE_SECONDS)
+                outputs = stream.outputs()
+                if each is not None:
+                    each(outputs)
+                if not watched:
+                    # A slice may end anywhere, a watched execution of several steps only as a whole.
                     break
-                stream = self._start_pass(adapter, function)
-                if isinstance(stream, IteratorPass) and stream.peek() is None:
-                    _warn_out_of_data(steps)
-                    break
-                continue
-            step += done
-            outputs = stream.outputs()
-            if each is not None:
-                each(outputs)
             if watched:
-                end(step - 1, {"outputs": outputs} if mode == "predict" else self._metric_logs(outputs))
-            else:
+                logs = {"outputs": outputs} if mode == "predict" else self._metric_logs(outputs)
+                end(step + each_time - 1, logs)
+            step += done
+            if not watched:
                 hooks.on_slice_end(mode, step, lambda out=outputs: self._metric_logs(out))
-            if self.stop_training and mode != "train":
-                break
-        return outputs, stream
+        return outputs, stream if steps is not None else None
 
     def _metric_logs(self, outputs):
         """Logs of numbers: the metrics' values, or what an overridden step returned if that differs."""
         results = self._metric_results()
-        if isinstance(outputs, dict) and outputs and set(outputs) != set(results):
-            results = outputs
-        elif outputs is not None and not isinstance(outputs, (dict, tuple, list)):
+        if (isinstance(outputs, dict) and outputs and set(outputs) != set(results)) or (
+            outputs is not None and not isinstance(outputs, (dict, tuple, list))
+        ):
             results = outputs
         return _python_values(results)
 
@@ -575,19 +589,18 @@ class Trainer:
         if kwargs:
             raise ValueError(f"Arguments not recognized: {kwargs}")
         adapter = data_adapters.get_data_adapter(x, y, sample_weight, batch_size, steps)
-        self._build_for(adapter)
+        stream = self._build_for(adapter)
         self._check_labels(adapter)
         hooks = self._callback_list(callbacks, verbose, 1, steps or adapter.num_batches)
-        results = self._evaluate(adapter, steps, hooks)
+        results = self._evaluate(adapter, steps, hooks, stream)
         return results if return_dict else self._flatten_metrics_in_order(results)
 
-    def _evaluate(self, adapter, steps, hooks):
+    def _evaluate(self, adapter, steps, hooks, stream=None):
         self.make_test_function()
         self.stop_evaluating = False
         hooks.on_test_begin()
         self.reset_metrics()
         adapter.on_epoch_begin()
-        stream = self._start_pass(adapter, self.test_function)
         outputs, _ = self._run_pass(stream, adapter, self.test_function, hooks, "test", steps)
         adapter.on_epoch_end()
         logs = self._metric_logs(outputs)
@@ -601,15 +614,15 @@ class Trainer:
             NumPy array, or structure of arrays, with one entry per sample along the first axis.
         """
         adapter = data_adapters.get_data_adapter(x, batch_size=batch_size, steps_per_epoch=steps)
+        stream = None
         if not all(layer.built for layer in self._flatten_layers()):
-            self._build_for(adapter)
+            stream = self._build_for(adapter)
         hooks = self._callback_list(callbacks, verbose, 1, steps or adapter.num_batches)
         self.make_predict_function()
         parts = []
         self.stop_predicting = False
         hooks.on_predict_begin()
         adapter.on_epoch_begin()
-        stream = self._start_pass(adapter, self.predict_function)
 
         def keep(outputs):
             parts.append(tree.map_structure(lambda t: _core.tensor(t).numpy(), outputs))
@@ -624,7 +637,7 @@ class Trainer:
         return tree.map_structure_up_to(parts[0], lambda *arrays: np.concatenate(arrays), *parts)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
-        """One training step on one batch; metric values since the last reset."""
+        """One training step on one batch; returns the metrics' values on it."""
         self._assert_compile_called("train_on_batch")
         if class_weight is not None:
             if sample_weight is not None:
@@ -636,14 +649,16 @@ class Trainer:
         data = self._batch(x, y, sample_weight)
         self._build_for_batch(data)
         self._build_optimizer()
+        self.reset_metrics()
         logs = self._metric_logs(self.make_train_function()(data))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
     def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """One evaluation step on one batch; metric values since the last reset."""
+        """One evaluation step on one batch; returns the metrics' values on it."""
         self._assert_compile_called("test_on_batch")
         data = self._batch(x, y, sample_weight)
         self._build_for_batch(data)
+        self.reset_metrics()
         logs = self._metric_logs(self.make_test_function()(data))
         return logs if return_dict else self._flatten_metrics_in_order(logs)
 
@@ -663,10 +678,11 @@ class Trainer:
     # -- building -----------------------------------------------------------------------------
 
     def _build_for(self, adapter):
-        """Builds what is not built, from the shapes of the first batch."""
+        """Builds what is not built, from the shapes of the first batch; returns the pass whose batch that is,
+        if one had to be begun."""
         if self._is_built_for_training() or self.run_eagerly:
             # An eager step builds as it goes, with values at hand.
-            return
+            return None
         if isinstance(adapter, ArrayDataAdapter):
             size = min(adapter.batch_size, adapter.samples)
             self._symbolic_build(
@@ -674,16 +690,12 @@ class Trainer:
                     [KerasTensor((size, *leaf.shape[1:]), str(leaf.dtype)) for leaf in adapter.leaves]
                 )
             )
-            return
-        stream = adapter.get_numpy_iterator()
-        batch = next(stream, None)
-        if batch is None:
-            return
-        if hasattr(adapter, "_generator"):
-            import itertools
-
-            adapter._generator = itertools.chain([batch], stream)
-        self._build_for_batch(batch)
+            return None
+        stream = IteratorPass(adapter)
+        batch = stream.peek()
+        if batch is not None:
+            self._build_for_batch(batch)
+        return stream
 
     def _build_for_batch(self, batch):
         if not self._is_built_for_training() and not self.run_eagerly:
@@ -726,9 +738,7 @@ class Trainer:
         if self._compile_metrics is not None and not self._compile_metrics.built and y is not None:
             compute_output_spec(self.compute_metrics, x, y, y_pred, sample_weight=sample_weight)
         if self._compile_loss is not None and not self._compile_loss.built and y is not None:
-            compute_output_spec(
-                self._compute_loss, x, y, y_pred, sample_weight=sample_weight, training=False
-            )
+            compute_output_spec(self._compute_loss, x, y, y_pred, sample_weight=sample_weight, training=False)
         self._post_build()
 
     # -- helpers ------------------------------------------------------------------------------
@@ -744,7 +754,8 @@ class Trainer:
         if changed and known:
             warnings.warn(
                 "A layer's `trainable` state has changed since the model was compiled. Please recompile your "
-                "model (e.g. `model.compile(...)`) before calling `fit()` or `evaluate()` so the change takes "
+                "model (e.g. `model.compile(...)`) before calling `fit()` or `evaluate()` so the "
+                "change takes "
                 f"effect. Changed layers: {changed}",
                 stacklevel=3,
             )
@@ -772,7 +783,8 @@ def _python_values(logs):
 
 def _warn_out_of_data(steps):
     warnings.warn(
-        "Your input ran out of data; interrupting epoch. Make sure that your dataset or generator can generate "
+        "Your input ran out of data; interrupting epoch. Make sure that your dataset or generator "
+        "can generate "
         f"at least `steps_per_epoch * epochs` batches (here {steps} per epoch). You may need to use the "
         "`.repeat()` function when building your dataset.",
         stacklevel=4,

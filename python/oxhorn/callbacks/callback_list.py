@@ -60,7 +60,9 @@ class CallbackList(Callback):
                 continue
             for name in names:
                 # An override, or a function put on the object, as LambdaCallback does.
-                if getattr(type(callback), name, None) is not getattr(Callback, name) or name in vars(callback):
+                if getattr(type(callback), name, None) is not getattr(Callback, name) or name in vars(
+                    callback
+                ):
                     return True
         return False
 

@@ -37,6 +37,9 @@ class CSVLogger(Callback):
         logs = logs or {}
         if self.keys is None:
             self.keys = sorted(logs)
+            if not any(key.startswith("val_") for key in self.keys):
+                # The first validation may come in a later epoch.
+                self.keys += [f"val_{key}" for key in self.keys]
         if self.writer is None:
             fields = ["epoch", *self.keys]
             self.writer = csv.DictWriter(self.csv_file, fieldnames=fields, delimiter=self.sep)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from oxhorn._base.messages import print_msg
+from oxhorn.callbacks._learning_rate import log_rates, optimizers_of, rate_of
 from oxhorn.callbacks.callback import Callback
 
 
@@ -19,21 +21,19 @@ class LearningRateScheduler(Callback):
         self.verbose = verbose
 
     def on_epoch_begin(self, epoch, logs=None):
-        optimizer = self.model.optimizer
-        if not hasattr(optimizer, "learning_rate"):
-            raise ValueError('Optimizer must have a "learning_rate" attribute.')
-        try:
-            rate = self.schedule(epoch, float(np.asarray(optimizer.learning_rate)))
-        except TypeError:  # the old form
-            rate = self.schedule(epoch)
-        if not isinstance(rate, (float, np.float32, np.float64)):
-            raise ValueError(
-                f"The output of the `schedule` function should be a float. Got: {rate}"
-            )
-        optimizer.learning_rate = float(rate)
-        if self.verbose > 0:
-            print(f"\nEpoch {epoch + 1}: LearningRateScheduler setting learning rate to {rate}.")
+        for label, optimizer in optimizers_of(self.model):
+            try:
+                rate = self.schedule(epoch, rate_of(optimizer))
+            except TypeError:  # the old form
+                rate = self.schedule(epoch)
+            if not isinstance(rate, (float, np.float32, np.float64)):
+                raise ValueError(f"The output of the `schedule` function should be a float. Got: {rate}")
+            optimizer.learning_rate = float(rate)
+            if self.verbose > 0:
+                print_msg(
+                    f"\nEpoch {epoch + 1}: LearningRateScheduler setting {label}learning rate to {rate}."
+                )
 
     def on_epoch_end(self, epoch, logs=None):
         if logs is not None:
-            logs["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+            log_rates(self.model, logs)

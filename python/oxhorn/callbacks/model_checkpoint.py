@@ -81,10 +81,10 @@ class ModelCheckpoint(MonitorCallback):
         if self.save_best_only:
             if self.monitor_op is None:
                 self._set_monitor_op()
-            current = self.get_monitor_value(logs)
+            current = self.get_monitor_value(logs)  # warns if there is none
             if current is None:
-                return
-            if getattr(current, "shape", ()) not in ((), None):
+                pass
+            elif getattr(current, "shape", ()) not in ((), None):
                 warnings.warn(
                     "Can save best model only when `monitor` is a scalar value. Falling back to "
                     "`save_best_only=False`.",
@@ -97,7 +97,10 @@ class ModelCheckpoint(MonitorCallback):
             else:
                 if self.verbose > 0:
                     was = "inf" if self.best is None else f"{self.best:.5f}"
-                    print(f"\nEpoch {epoch + 1}: {self.monitor} improved from {was} to {current:.5f}, saving model to {path}")
+                    print(
+                        f"\nEpoch {epoch + 1}: {self.monitor} improved from {was} to "
+                        f"{current:.5f}, saving model to {path}"
+                    )
                 self.best = current
         elif self.verbose > 0:
             print(f"\nEpoch {epoch + 1}: saving model to {path}")

@@ -2,6 +2,7 @@
 
 import warnings
 
+from oxhorn import ops
 from oxhorn.callbacks.callback import Callback
 
 
@@ -35,13 +36,15 @@ class MonitorCallback(Callback):
             mode = self._direction()
         if mode is None:
             raise ValueError(
-                f"{type(self).__name__} callback received monitor={self.monitor}, but could not automatically "
-                "determine whether that metric should be maximized or minimized. Pass `mode='max'` in order to "
-                "do early stopping based on the highest metric value, or pass `mode='min'` in order to use the "
+                f"{type(self).__name__} callback received monitor={self.monitor}, but could not "
+                "automatically "
+                "determine whether that metric should be maximized or minimized. Pass "
+                "`mode='max'` in order to "
+                "do early stopping based on the highest metric value, or pass `mode='min'` in "
+                "order to use the "
                 "lowest value."
             )
-        sign = -1 if mode == "min" else 1
-        self.monitor_op = lambda current, best: sign * (current - best) > self.min_delta
+        self.monitor_op = ops.less if mode == "min" else ops.greater
 
     def _direction(self):
         name = self.monitor.removeprefix("val_")
@@ -60,7 +63,8 @@ class MonitorCallback(Callback):
     def _is_improvement(self, monitor_value, reference_value):
         if reference_value is None:
             return True
-        return self.monitor_op(monitor_value, reference_value)
+        margin = self.min_delta if self.monitor_op is ops.greater else -self.min_delta
+        return bool(self.monitor_op(monitor_value - margin, reference_value))
 
     def get_monitor_value(self, logs):
         """The monitored value; a warning and None if the logs do not have it."""

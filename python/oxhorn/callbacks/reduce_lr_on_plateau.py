@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from oxhorn._base.messages import print_msg
+from oxhorn.callbacks._learning_rate import log_rates, optimizers_of, rate_of
 from oxhorn.callbacks.monitor_callback import MonitorCallback
 
 
@@ -56,8 +58,7 @@ class ReduceLROnPlateau(MonitorCallback):
         if self.monitor_op is None:
             self._set_monitor_op()
         logs = logs if logs is not None else {}
-        optimizer = self.model.optimizer
-        logs["learning_rate"] = float(np.asarray(optimizer.learning_rate))
+        log_rates(self.model, logs)
         current = self.get_monitor_value(logs)
         if current is None:
             return
@@ -69,11 +70,20 @@ class ReduceLROnPlateau(MonitorCallback):
             self.wait = 0
         elif not self.in_cooldown():
             self.wait += 1
-            old = logs["learning_rate"]
-            if self.wait >= self.patience and old > np.float32(self.min_lr):
-                new = max(old * self.factor, self.min_lr)
-                optimizer.learning_rate = new
-                if self.verbose > 0:
-                    print(f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing learning rate to {new}.")
+            if self.wait >= self.patience and self._reduce(epoch):
                 self.cooldown_counter = self.cooldown
                 self.wait = 0
+
+    def _reduce(self, epoch):
+        """Reduces the rates above the minimum; whether there was one."""
+        reduced = False
+        for label, optimizer in optimizers_of(self.model):
+            rate = rate_of(optimizer)
+            if rate > np.float32(self.min_lr):
+                optimizer.learning_rate = new = max(rate * self.factor, self.min_lr)
+                reduced = True
+                if self.verbose > 0:
+                    print_msg(
+                        f"\nEpoch {epoch + 1}: ReduceLROnPlateau reducing {label}learning rate to {new}."
+                    )
+        return reduced

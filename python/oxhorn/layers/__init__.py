@@ -21,6 +21,7 @@ from oxhorn.layers.core.identity import Identity
 from oxhorn.layers.core.input_layer import Input, InputLayer
 from oxhorn.layers.core.lambda_layer import Lambda
 from oxhorn.layers.core.masking import Masking
+from oxhorn.layers.core.reversible_embedding import ReversibleEmbedding
 from oxhorn.layers.core.wrapper import Wrapper
 from oxhorn.layers.input_spec import InputSpec
 from oxhorn.layers.layer import Layer

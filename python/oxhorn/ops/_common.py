@@ -8,6 +8,7 @@ from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import FLOAT_TYPES, result_type
 from oxhorn._base.settings import floatx
 
+Tensor = _core.Tensor
 FLOATS = frozenset(FLOAT_TYPES)
 HALVES = ("float16", "bfloat16")
 _SCALARS = (bool, int, float)
@@ -73,8 +74,18 @@ def float_unary(name, x):
     return _core.elementwise(name, to_float(x))
 
 
+def _takes(dtype, x):
+    """Whether x joins a tensor of this dtype without a change of it: the common cases, quickly."""
+    kind = type(x)
+    if kind is Tensor:
+        return x.dtype == dtype
+    return (kind is float and dtype in FLOATS) or (kind is int and dtype != "bool")
+
+
 def binary(name, x1, x2):
     """Row `name` on the promoted operands."""
+    if type(x1) is Tensor and _takes(x1.dtype, x2):
+        return _core.elementwise(name, x1, x2)
     return _core.elementwise(name, *promote(x1, x2))
 
 
@@ -88,6 +99,11 @@ def where(condition, x1, x2):
     return _core.elementwise("where", condition, *promote(x1, x2))
 
 
+def is_integer(value):
+    """Whether it is one integer: an int, or a NumPy or tensor scalar."""
+    return isinstance(value, int) or (hasattr(value, "__index__") and getattr(value, "shape", ()) == ())
+
+
 def canonical_axis(axis, rank):
     """`axis` counted from the front; ValueError when out of range."""
     if not -rank <= axis < rank:
@@ -99,7 +115,7 @@ def canonical_axes(axis, rank):
     """`axis` (None for all, an int, or several) as a tuple of distinct axes counted from the front."""
     if axis is None:
         return tuple(range(rank))
-    axes = (axis,) if isinstance(axis, int) or hasattr(axis, "__index__") else tuple(axis)
+    axes = (axis,) if is_integer(axis) else tuple(axis)
     axes = tuple(canonical_axis(int(a), rank) for a in axes)
     if len(set(axes)) != len(axes):
         raise ValueError(f"Duplicate axes: {axis}")
@@ -158,8 +174,28 @@ def from_channels_last(x, data_format):
     return move_axis(x, -1, 1) if data_format == "channels_first" else x
 
 
+def float_max(dtype):
+    """The largest finite number of a float dtype."""
+    return {
+        "float16": 65504.0,
+        "bfloat16": 3.3895313892515355e38,
+        "float32": 3.4028234663852886e38,
+        "float64": 1.7976931348623157e308,
+    }[dtype]
+
+
+def limits(dtype):
+    """The lowest and the highest finite number of a dtype."""
+    if dtype in FLOATS:
+        return -float_max(dtype), float_max(dtype)
+    if dtype == "bool":
+        return 0, 1
+    bits = int(dtype.lstrip("uint"))
+    return (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
 def nested_shape(shape):
     """A shape argument as a tuple of ints."""
-    if hasattr(shape, "__index__"):
+    if is_integer(shape):
         return (int(shape),)
     return tuple(int(d) for d in shape)

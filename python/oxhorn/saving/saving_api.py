@@ -28,20 +28,23 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
     filepath = os.fspath(filepath)
     if kwargs.pop("save_format", None):
         warnings.warn(
-            "The `save_format` argument is deprecated. Specify the format by the path's extension.", stacklevel=2
+            "The `save_format` argument is deprecated. Specify the format by the path's extension.",
+            stacklevel=2,
         )
     kwargs.pop("include_optimizer", None)
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
     if filepath.endswith((".h5", ".hdf5")):
         raise ValueError(
-            f"Saving to the legacy HDF5 format is not supported; use a `.keras` path. Received: filepath={filepath}"
+            "Saving to the legacy HDF5 format is not supported; use a `.keras` path. Received: "
+            f"filepath={filepath}"
         )
     if zipped is None:
         zipped = filepath.endswith(".keras") or not os.path.isdir(filepath)
     if zipped and not filepath.endswith(".keras"):
         raise ValueError(
-            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras "
+            "Invalid filepath extension for saving. Please add either a `.keras` extension for "
+            "the native Keras "
             f"format (recommended) or a `.h5` extension. Received: filepath={filepath}."
         )
     if _may_write(filepath, overwrite):
@@ -66,14 +69,17 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     if os.path.isdir(filepath) or (filepath.endswith(".keras") and _starts_with(filepath, b"PK")):
         return saving_lib.load_model(filepath, custom_objects, compile, safe_mode)
     if not os.path.exists(filepath):
-        raise ValueError(f"File not found: filepath={filepath}. Please ensure the file is an accessible file.")
+        raise ValueError(
+            f"File not found: filepath={filepath}. Please ensure the file is an accessible file."
+        )
     if _starts_with(filepath, b"\x89HDF"):
         raise ValueError(
             f"{filepath} is a legacy HDF5 file, which is not supported yet. Convert it with Keras: "
             "`keras.models.load_model(path).save('model.keras')`."
         )
     raise ValueError(
-        f"File format not supported: filepath={filepath}. Supported are `.keras` zip archives and directories "
+        f"File format not supported: filepath={filepath}. Supported are `.keras` zip archives and "
+        "directories "
         "written with `zipped=False`."
     )
 
@@ -82,10 +88,7 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
     """Writes the weights of a model or layer to a `.weights.h5` file."""
     filepath = os.fspath(filepath)
     if not filepath.endswith(".weights.h5"):
-        raise ValueError(
-            "The filename must end in `.weights.h5`. "
-            f"Received: filepath={filepath}"
-        )
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
     if _may_write(filepath, overwrite):
         saving_lib.save_weights_only(model, filepath, max_shard_size, **kwargs)
 

@@ -67,7 +67,9 @@ def save_model(model, filepath, weights_format="h5", zipped=True):
     """
     filepath = os.fspath(filepath)
     if weights_format != "h5":
-        raise ValueError(f"Unknown `weights_format` argument. Expected 'h5'. Received: weights_format={weights_format}")
+        raise ValueError(
+            f"Unknown `weights_format` argument. Expected 'h5'. Received: weights_format={weights_format}"
+        )
     if zipped and not filepath.endswith(".keras"):
         raise ValueError(
             f"Invalid `filepath` argument: expected a `.keras` extension. Received: filepath={filepath}"
@@ -99,7 +101,8 @@ def _write_zip(file, members):
 def _warn_if_unbuilt(model):
     if hasattr(model, "built") and not model.built:
         warnings.warn(
-            "You are saving a model that has not yet been built. It might not contain any weights yet. Consider "
+            "You are saving a model that has not yet been built. It might not contain any weights "
+            "yet. Consider "
             "building the model first by calling it on some data.",
             stacklevel=3,
         )
@@ -128,9 +131,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     if os.path.isdir(filepath):
         return _load(_DirectoryReader(filepath), custom_objects, compile, safe_mode)
     if not filepath.endswith(".keras"):
-        raise ValueError(
-            f"Invalid filename: expected a `.keras` extension. Received: filepath={filepath}"
-        )
+        raise ValueError(f"Invalid filename: expected a `.keras` extension. Received: filepath={filepath}")
     with open(filepath, "rb") as file:
         return _load_model_from_fileobj(file, custom_objects, compile, safe_mode)
 
@@ -286,8 +287,7 @@ def save_weights_only(model, filepath, max_shard_size=None, objects_to_skip=None
         raise NotImplementedError("Sharded weight files are not supported yet.")
     if not filepath.endswith(".weights.h5"):
         raise ValueError(
-            "Invalid `filepath` argument: expected a `.weights.h5` extension. "
-            f"Received: filepath={filepath}"
+            f"Invalid `filepath` argument: expected a `.weights.h5` extension. Received: filepath={filepath}"
         )
     _warn_if_unbuilt(model)
     store = H5Store()
@@ -307,7 +307,8 @@ def load_weights_only(model, filepath, skip_mismatch=False, objects_to_skip=None
         store = H5Store(pathlib.Path(filepath).read_bytes())
     else:
         raise ValueError(
-            f"Invalid `filepath` argument: expected a `.weights.h5` or `.keras` extension. Received: {filepath}"
+            "Invalid `filepath` argument: expected a `.weights.h5` or `.keras` extension. "
+            f"Received: {filepath}"
         )
     _load_state(model, store, None, skip_mismatch, objects_to_skip)
 
@@ -343,7 +344,9 @@ def _load_state(model, store, assets, skip_mismatch=False, objects_to_skip=None)
     (obj, path, error), *_ = failed.values()
     message = f"{error}" if path in ("", None) else f"{error} (at '{path}' in the file)"
     if skip_mismatch:
-        names = ", ".join(str(getattr(entry[0], "name", type(entry[0]).__name__)) for entry in failed.values())
+        names = ", ".join(
+            str(getattr(entry[0], "name", type(entry[0]).__name__)) for entry in failed.values()
+        )
         warnings.warn(
             f"A total of {len(failed)} objects could not be loaded and keep their weights: {names}. "
             f"Example error message: {message}",

@@ -21,9 +21,7 @@ class Progbar:
         unit_name: what is counted.
     """
 
-    def __init__(
-        self, target, width=20, verbose=1, interval=0.05, stateful_metrics=None, unit_name="step"
-    ):
+    def __init__(self, target, width=20, verbose=1, interval=0.05, stateful_metrics=None, unit_name="step"):
         self.target = target
         self.width = width
         self.verbose = verbose
@@ -87,10 +85,14 @@ class Progbar:
         if finalize or self.target is None or not current:
             parts[0] += f" {_duration(elapsed)} {_per_step(per_step)}/{self.unit_name}"
         else:
-            parts[0] += f" {_duration(per_step * (self.target - current))} {_per_step(per_step)}/{self.unit_name}"
+            parts[0] += (
+                f" {_duration(per_step * (self.target - current))} {_per_step(per_step)}/{self.unit_name}"
+            )
         for name, value in self._values.items():
             value = np.mean(value)
-            parts.append(f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.4e}")
+            parts.append(
+                f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.4e}"
+            )
         return " - ".join(parts)
 
 

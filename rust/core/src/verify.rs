@@ -2,7 +2,7 @@
 
 use crate::infer::infer;
 use crate::kernel::{Instr, Kernel};
-use crate::{DType, Error, Graph, Node, NodeId, Op, Result, TensorType, Value};
+use crate::{DType, Error, Graph, Node, Op, Result, TensorType, Value};
 
 fn broken(message: String) -> Error {
     Error::Internal(message)
@@ -197,19 +197,18 @@ pub fn plan(plan: &crate::Plan) -> Result<()> {
     Ok(())
 }
 
-/// Shorthand for tests: a node by number.
-#[cfg(test)]
-fn node(number: u32) -> Value {
-    Value { node: NodeId(number), index: 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use smallvec::smallvec;
 
     use super::*;
     use crate::kernel::Load;
+    use crate::NodeId;
     use crate::op::Ew;
+
+    fn node(number: u32) -> Value {
+        Value { node: NodeId(number), index: 0 }
+    }
 
     fn with_kernel(kernel: Kernel, ty: TensorType) -> Graph {
         let mut g = Graph::new();

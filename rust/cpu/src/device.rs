@@ -88,7 +88,8 @@ impl Device for CpuDevice {
     }
 
     fn download(&self, buffer: &dyn Buffer) -> Result<Vec<u8>> {
-        let bytes = buffer.host_bytes().ok_or(Error::Internal("download: buffer of another device".into()))?;
+        let bytes =
+            buffer.host_bytes().ok_or(Error::Internal("download: buffer of another device".into()))?;
         Ok(bytes.to_vec())
     }
 

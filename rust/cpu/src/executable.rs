@@ -91,7 +91,10 @@ impl Resolver<'_> {
         let bytes = operand.ty.shape.clone().check()?.numel() * operand.ty.dtype.size();
         let declared = |types: &[TensorType], i: u32| match types.get(i as usize) {
             Some(ty) if ty.bytes() >= bytes => Ok(i as usize),
-            _ => Err(Error::Internal(format!("plan: {:?} lies at {:?}, which has no room for it", operand.ty, operand.place))),
+            _ => Err(Error::Internal(format!(
+                "plan: {:?} lies at {:?}, which has no room for it",
+                operand.ty, operand.place
+            ))),
         };
         let at = match operand.place {
             Place::Input(i) => At { base: (self.first + declared(&self.plan.inputs, i)?) as u32, offset: 0 },
@@ -134,8 +137,13 @@ impl Resolver<'_> {
                 }
             }
         }
-        let args =
-            Args { name: step.op.name(), inputs: &inputs, outputs: &outputs, plans: &step.plans, aliases: &aliases };
+        let args = Args {
+            name: step.op.name(),
+            inputs: &inputs,
+            outputs: &outputs,
+            plans: &step.plans,
+            aliases: &aliases,
+        };
         kernels::compile(step, &args, layout)
     }
 }
@@ -212,7 +220,11 @@ impl CpuExecutable {
     }
 
     /// See [`oxhorn_core::Executable::run`].
-    pub fn execute(&self, inputs: &mut Vec<BufferRef>, cancel: Option<&AtomicBool>) -> Result<Vec<BufferRef>> {
+    pub fn execute(
+        &self,
+        inputs: &mut Vec<BufferRef>,
+        cancel: Option<&AtomicBool>,
+    ) -> Result<Vec<BufferRef>> {
         if inputs.len() != self.inputs.len() {
             let got = inputs.len();
             return Err(Error::Internal(format!("run: expected {} inputs, got {got}", self.inputs.len())));
@@ -229,7 +241,7 @@ impl CpuExecutable {
                 let message = format!("run: input {i}: expected {bytes} bytes on the host, got {buffer:?}");
                 return Err(Error::Internal(message));
             };
-            if pointer as usize % ty.dtype.size() != 0 {
+            if !(pointer as usize).is_multiple_of(ty.dtype.size()) {
                 let copy = self.shared.allocator.allocate(bytes)?;
                 // SAFETY: `buffer` has at least `bytes` readable bytes, the copy as many writable ones.
                 unsafe { std::ptr::copy_nonoverlapping(pointer, copy.as_ptr(), bytes) };
@@ -323,7 +335,12 @@ mod tests {
     }
 
     fn floats(buffer: &BufferRef) -> Vec<f32> {
-        buffer.host_bytes().unwrap().chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect()
+        buffer
+            .host_bytes()
+            .unwrap()
+            .chunks_exact(4)
+            .map(|b| f32::from_le_bytes(b.try_into().unwrap()))
+            .collect()
     }
 
     #[test]

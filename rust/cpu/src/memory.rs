@@ -351,7 +351,10 @@ mod tests {
         assert_eq!(home.stats().live_buffers, 1);
         assert_eq!(home.stats().live_bytes, 1024);
         drop(first);
-        assert_eq!(home.stats(), MemoryStats { live_bytes: 0, peak_bytes: 1024, pooled_bytes: 1024, live_buffers: 0 });
+        assert_eq!(
+            home.stats(),
+            MemoryStats { live_bytes: 0, peak_bytes: 1024, pooled_bytes: 1024, live_buffers: 0 }
+        );
         let again = home.allocate(1020).unwrap();
         assert_eq!(again.as_ptr(), address);
         assert_eq!(home.stats().pooled_bytes, 0);

@@ -18,7 +18,8 @@ pub(crate) struct Tensor {
 impl Tensor {
     pub fn new(dtype: DType, shape: &[usize], values: impl IntoIterator<Item = f64>) -> Self {
         let ty = TensorType::new(dtype, shape);
-        let values: Vec<_> = values.into_iter().take(ty.shape.numel()).map(|v| Scalar::from_f64(v, dtype)).collect();
+        let values: Vec<_> =
+            values.into_iter().take(ty.shape.numel()).map(|v| Scalar::from_f64(v, dtype)).collect();
         assert_eq!(values.len(), ty.shape.numel());
         Self { ty, values }
     }

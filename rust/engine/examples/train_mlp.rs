@@ -92,7 +92,7 @@ impl Model {
         let trace = Trace::new();
         let images = trace.input(TensorType::new(DType::F32, [batch, PIXELS]));
         let labels = trace.input(TensorType::new(DType::I32, [batch]));
-        let loss = trace.scope(|| {
+        let loss = trace.scope(|| -> oxhorn::Result<Tensor> {
             let loss = cross_entropy(&self.logits(&images)?, &labels)?;
             let sources: Vec<Wrt> = self.weights.iter().map(Wrt::Slot).collect();
             let gradients = gradient(&[(&loss, None)], &sources)?;
@@ -103,7 +103,7 @@ impl Model {
                 weight.write(&binary(Ew::Add, weight.read()?, &moved)?)?;
                 velocity.write(&moved)?;
             }
-            oxhorn::Result::Ok(loss)
+            Ok(loss)
         })?;
         trace.compile(&[loss])
     }

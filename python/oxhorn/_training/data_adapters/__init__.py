@@ -19,7 +19,13 @@ def get_data_adapter(
         return x
     if ArrayDataAdapter.can_handle(x, y):
         return ArrayDataAdapter(
-            x, y, sample_weight, batch_size=batch_size, steps=steps_per_epoch, shuffle=shuffle, class_weight=class_weight
+            x,
+            y,
+            sample_weight,
+            batch_size=batch_size,
+            steps=steps_per_epoch,
+            shuffle=shuffle,
+            class_weight=class_weight,
         )
     kind = type(x).__name__
     if hasattr(x, "__iter__") or isinstance(x, PyDataset):

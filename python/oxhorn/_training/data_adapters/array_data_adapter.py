@@ -37,9 +37,13 @@ class ArrayDataAdapter(DataAdapter):
         if not self.leaves:
             raise ValueError("Expected input data to be non-empty.")
         if len(sizes) > 1:
-            message = "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+            message = (
+                "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+            )
             for label, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-                counts = ", ".join(str(a.shape[0]) for a in tree.flatten(part) if a is not None and len(a.shape))
+                counts = ", ".join(
+                    str(a.shape[0]) for a in tree.flatten(part) if a is not None and len(a.shape)
+                )
                 if counts:
                     message += f"'{label}' sizes: {counts}\n"
             raise ValueError(message)
@@ -67,6 +71,12 @@ class ArrayDataAdapter(DataAdapter):
         leaves = tree.flatten(part)
         if isinstance(part, (list, tuple)) and leaves and all(isinstance(v, (int, float)) for v in leaves):
             return utils.to_array(part)  # a plain list of numbers is one array
+        if not all(
+            leaf is None or isinstance(leaf, (int, float)) or utils.is_array_like(leaf) for leaf in leaves
+        ):
+            raise ValueError(
+                f"Expected all elements of `x` to be array-like. Received invalid types: x={part}"
+            )
         return tree.map_structure(lambda leaf: None if leaf is None else utils.to_array(leaf), part)
 
     @staticmethod
@@ -75,6 +85,11 @@ class ArrayDataAdapter(DataAdapter):
         flat = tree.flatten(sample_weight)
         if tree.is_nested(y) and len(flat) == 1 and len(tree.flatten(y)) > 1:
             return tree.map_structure(lambda _: flat[0], y)
+        if tree.is_nested(y) and len(flat) != len(tree.flatten(y)):
+            raise ValueError(
+                "You should provide one `sample_weight` array per output in `y`. "
+                f"Received {len(flat)} arrays for {len(tree.flatten(y))} outputs."
+            )
         return sample_weight
 
     @property

@@ -61,7 +61,9 @@ class GeneratorDataAdapter(_Streamed):
         try:
             first = next(generator)
         except StopIteration:
-            raise ValueError("Expected input data to be non-empty.") from None
+            raise ValueError(
+                "Expected input data to be non-empty: the generator must yield at least one batch."
+            ) from None
         self._generator = itertools.chain([first], generator)
         self._class_weight = class_weight
 

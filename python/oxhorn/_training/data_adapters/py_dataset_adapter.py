@@ -2,11 +2,11 @@
 
 import collections
 import concurrent.futures
+import itertools
 import math
 import multiprocessing
+import random
 import warnings
-
-import numpy as np
 
 from oxhorn._training.data_adapters.data_adapter import DataAdapter
 from oxhorn._training.data_adapters.generator_data_adapter import standardize_batch
@@ -32,8 +32,10 @@ class PyDataset:
     def _option(self, name, default):
         if not hasattr(self, name):
             warnings.warn(
-                "Your `PyDataset` class should call `super().__init__(**kwargs)` in its constructor. `**kwargs` "
-                "can include `workers`, `use_multiprocessing`, `max_queue_size`. Do not pass these arguments to "
+                "Your `PyDataset` class should call `super().__init__(**kwargs)` in its "
+                "constructor. `**kwargs` "
+                "can include `workers`, `use_multiprocessing`, `max_queue_size`. Do not pass "
+                "these arguments to "
                 "`fit()`, as they will be ignored.",
                 stacklevel=3,
             )
@@ -69,29 +71,24 @@ class PyDataset:
 
     @property
     def num_batches(self):
-        """Number of batches, or None."""
-        raise NotImplementedError
+        """Number of batches, or None. Without this property, the length if there is one."""
+        if hasattr(self, "__len__"):
+            return len(self)
+        raise NotImplementedError(f"{type(self).__name__} must implement the `num_batches` property.")
 
-    def __len__(self):
-        count = self.num_batches
-        if count is None:
-            raise TypeError("A PyDataset without end has no length.")
-        return count
+    def __iter__(self):
+        try:
+            count = self.num_batches
+        except NotImplementedError:
+            count = None
+        for index in itertools.count() if count is None else range(count):
+            yield self[index]
 
     def on_epoch_begin(self):
         """Called before each epoch."""
 
     def on_epoch_end(self):
         """Called after each epoch."""
-
-
-def _num_batches(dataset):
-    # The property wins over __len__, which the base class derives from it.
-    if type(dataset).num_batches is not PyDataset.num_batches:
-        return dataset.num_batches
-    if type(dataset).__len__ is not PyDataset.__len__:
-        return len(dataset)
-    raise NotImplementedError(f"{type(dataset).__name__} must implement the `num_batches` property.")
 
 
 _worker_dataset = None
@@ -117,14 +114,11 @@ class PyDatasetAdapter(DataAdapter):
     def _indices(self):
         count = self.num_batches
         if count is None:
-            index = 0
-            while True:
-                yield index
-                index += 1
-        elif self.shuffle:
-            yield from (int(i) for i in np.random.permutation(count))
-        else:
-            yield from range(count)
+            return itertools.count()
+        indices = list(range(count))
+        if self.shuffle:
+            random.shuffle(indices)
+        return iter(indices)
 
     def get_numpy_iterator(self):
         for batch in self._batches():
@@ -162,7 +156,7 @@ class PyDatasetAdapter(DataAdapter):
 
     @property
     def num_batches(self):
-        count = _num_batches(self.py_dataset)
+        count = self.py_dataset.num_batches
         return None if count is None or (isinstance(count, float) and math.isinf(count)) else int(count)
 
     @property

@@ -19,8 +19,7 @@ def unpack_x_y_sample_weight(data):
     if 1 <= len(data) <= 3:
         return (*data, None, None)[:3]
     raise ValueError(
-        "Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`, "
-        f"found: {data}"
+        f"Data is expected to be in format `x`, `(x,)`, `(x, y)`, or `(x, y, sample_weight)`, found: {data}"
     )
 
 
@@ -45,7 +44,7 @@ def is_array_like(leaf):
 
 
 def _is_sparse(leaf):
-    return type(leaf).__module__.startswith("scipy.sparse")
+    return hasattr(leaf, "todense")  # SciPy's and JAX's
 
 
 def to_array(leaf):
@@ -53,8 +52,8 @@ def to_array(leaf):
     if isinstance(leaf, _core.Tensor):
         return leaf
     if _is_sparse(leaf):
-        leaf = leaf.toarray()
-    elif type(leaf).__module__.startswith("pandas."):
+        leaf = leaf.toarray() if hasattr(leaf, "toarray") else leaf.todense()
+    elif type(leaf).__module__.partition(".")[0] == "pandas":
         leaf = leaf.to_numpy()
         if leaf.ndim == 1:
             leaf = leaf[:, None]
@@ -93,9 +92,7 @@ def apply_class_weight(y, sample_weight, class_weight):
     if sample_weight is not None:
         raise ValueError("You cannot `class_weight` and `sample_weight` at the same time.")
     if tree.is_nested(y):
-        raise ValueError(
-            "`class_weight` is only supported for Models with a single output."
-        )
+        raise ValueError("`class_weight` is only supported for Models with a single output.")
     return class_weight_to_sample_weights(y, class_weight)
 
 

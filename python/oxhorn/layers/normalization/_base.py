@@ -19,7 +19,7 @@ def standardize_axis(axis):
     if isinstance(axis, int):
         return axis
     raise TypeError(
-        f"Invalid value for `axis` argument: expected an int or a list/tuple of ints. Received: axis={axis}"
+        f"Expected an int or a list/tuple of ints for the argument 'axis', but received instead: axis={axis}"
     )
 
 

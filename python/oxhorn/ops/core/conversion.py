@@ -6,8 +6,7 @@ from oxhorn._base.convert import is_tensor  # noqa: F401  (public here)
 from oxhorn._base.dtypes import standardize_dtype
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
-from oxhorn.ops._common import FLOATS, promote
-from oxhorn.ops.numpy.elementwise import float_max
+from oxhorn.ops._common import FLOATS, limits, promote
 
 
 def _convert_spec(x, dtype=None, sparse=None, ragged=None):
@@ -75,7 +74,7 @@ def saturate_cast(x, dtype):
     import numpy as np
 
     dtype, x = standardize_dtype(dtype), convert.convert_to_tensor(x)
-    (in_low, in_high), (out_low, out_high) = _limits(x.dtype), _limits(dtype)
+    (in_low, in_high), (out_low, out_high) = limits(x.dtype), limits(dtype)
     low, high = max(in_low, out_low), min(in_high, out_high)
     if x.dtype in FLOATS and dtype not in FLOATS:
         # The nearest numbers of x's dtype that are not beyond the limits.
@@ -91,15 +90,6 @@ def saturate_cast(x, dtype):
         if limit != of_input:
             x = _core.elementwise(name, *promote(x, limit))
     return _core.cast(x, dtype)
-
-
-def _limits(dtype):
-    if dtype in FLOATS:
-        return -float_max(dtype), float_max(dtype)
-    if dtype == "bool":
-        return 0, 1
-    bits = int(dtype.lstrip("uint"))
-    return (0, 2**bits - 1) if dtype[0] == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
 
 
 def dtype(x):

@@ -40,6 +40,11 @@ def _float_planes(images, data_format):
     if images.dtype not in FLOATS:
         raise ValueError(f"Invalid images dtype: expected float dtype. Received: images.dtype={images.dtype}")
     axis = canonical_axis(channel_axis(data_format), images.ndim)
+    if images.shape[axis] != 3:
+        raise ValueError(
+            "Input images must have 3 channels, but received images with "
+            f"{images.shape[axis]} channels. Received input with shape: images.shape={images.shape}"
+        )
     return _planes(images, axis), axis
 
 

@@ -55,9 +55,16 @@ def _edge_spec(kind):
             (sizes[f"{a}_{kind}"], sizes[f"{b}_{kind}"], sizes[f"target_{what}"])
             for a, b, what in (("top", "bottom", "height"), ("left", "right", "width"))
         )
-        for axis, before, after, target in _edges(shape, data_format, vertical, horizontal, kind):
+        edges = _edges(shape, data_format, vertical, horizontal, kind)
+        for axis, before, after, target in edges:
             if target is not None:
                 shape[axis] = target
+            elif shape[axis] is None and kind == "cropping":
+                what = "height" if axis == edges[0][0] else "width"
+                raise ValueError(
+                    f"When the {what} of the images is unknown, `target_{what}` must be specified. "
+                    f"Received: images.shape={images.shape}"
+                )
             elif shape[axis] is not None:
                 shape[axis] += before + after if kind == "padding" else -before - after
                 if shape[axis] < 0:

@@ -1,9 +1,10 @@
 """Blurring and the similarity of images."""
 
 from oxhorn import _core
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn.ops._common import join_dtypes, to_dtype, to_float, unary
-from oxhorn.ops.image._layout import to_batch
+from oxhorn.ops.image._layout import check_rank, to_batch
 from oxhorn.ops.nn.convolution import depthwise_conv
 
 
@@ -20,7 +21,12 @@ def _blur(x, rows, columns, padding):
     return depthwise_conv(x, kernel, 1, padding, "channels_last")
 
 
-@op(tensors=("images",))
+def _same_spec(images, *args, **kwargs):
+    check_rank(images)
+    return KerasTensor(images.shape, dtype=images.dtype)
+
+
+@op(tensors=("images",), spec=_same_spec)
 def gaussian_blur(images, kernel_size=(3, 3), sigma=(1.0, 1.0), data_format=None):
     """Images blurred with a normal density.
 

@@ -186,6 +186,7 @@ def perspective_transform(
         fill_value: of pixels from outside.
     """
     _check("interpolation", interpolation, _ORDERS)
+    x, restore = to_batch(images, data_format)
     start, end = to_dtype(start_points, "float32"), to_dtype(end_points, "float32")
     for name, points in (("start_points", start), ("end_points", end)):
         if points.ndim not in (2, 3) or points.shape[-2:] != (4, 2):
@@ -198,7 +199,6 @@ def perspective_transform(
             "start_points and end_points must have the same shape. "
             f"Received start_points.shape={start.shape}, end_points.shape={end.shape}"
         )
-    x, restore = to_batch(images, data_format)
     matrix = _homography(*(_core.reshape(p, (-1, 4, 2)) for p in (start, end)))
     a0, a1, a2, b0, b1, b2, c0, c1 = _parameters(matrix)
     row, column = _grid(*x.shape[1:3])

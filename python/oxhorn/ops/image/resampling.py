@@ -4,11 +4,13 @@ import math
 
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
+from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
 from oxhorn._base.settings import standardize_data_format
 from oxhorn.ops._common import (
     FLOATS,
     canonical_axis,
+    join_dtypes,
     move_axis,
     nested_shape,
     to_dtype,
@@ -157,7 +159,11 @@ def resize(
     return saturate_cast(x if images.dtype in FLOATS else unary("round", x), images.dtype)
 
 
-@op(tensors=("images", "output_shape", "scale", "translation"))
+def _scale_spec(images, output_shape, scale, translation, spatial_dims, method, antialias=True):
+    return KerasTensor(output_shape, dtype=join_dtypes(images.dtype, float))
+
+
+@op(tensors=("images", "output_shape", "scale", "translation"), spec=_scale_spec)
 def scale_and_translate(images, output_shape, scale, translation, spatial_dims, method, antialias=True):
     """Axes resized by any factor and moved by any distance, with zeros beyond the edges.
 

@@ -11,6 +11,7 @@ from oxhorn.ops._common import (
     expand,
     float_unary,
     join_dtypes,
+    limits,
     take_slice,
     to_dtype,
     to_float,
@@ -89,7 +90,7 @@ def in_top_k(targets, predictions, k):
         targets: class numbers, of shape `(batch,)`.
         predictions: of shape `(batch, classes)`.
     """
-    targets, predictions = convert_to_tensor(targets), convert_to_tensor(predictions)
+    targets, predictions = to_dtype(targets, "int32"), convert_to_tensor(predictions)
     chosen = _core.take_along_axis(predictions, expand(targets, -1), predictions.ndim - 1)
     if chosen.dtype in FLOATS:
         chosen = where(unary("isnan", chosen), float("-inf"), chosen)
@@ -145,15 +146,11 @@ def _segment_reduction(mode, empty, data, segment_ids, num_segments):
 
 
 def _lowest(dtype):
-    from oxhorn.ops.core.conversion import _limits
-
-    return float("-inf") if dtype in FLOATS else _limits(dtype)[0]
+    return float("-inf") if dtype in FLOATS else limits(dtype)[0]
 
 
 def _highest(dtype):
-    from oxhorn.ops.core.conversion import _limits
-
-    return float("inf") if dtype in FLOATS else _limits(dtype)[1]
+    return float("inf") if dtype in FLOATS else limits(dtype)[1]
 
 
 @op(tensors=("data", "segment_ids"), spec=_segment_spec)

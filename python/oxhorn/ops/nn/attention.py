@@ -6,8 +6,7 @@ from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.op import op
-from oxhorn.ops._common import dtype_of, join_dtypes, to_dtype, where
-from oxhorn.ops.numpy.elementwise import float_max
+from oxhorn.ops._common import dtype_of, float_max, join_dtypes, to_dtype, where
 
 
 def _check_ranks(query, key, value):

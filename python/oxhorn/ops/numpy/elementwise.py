@@ -8,7 +8,7 @@ from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import standardize_dtype
 from oxhorn._base.op import op
 from oxhorn._base.settings import floatx
-from oxhorn.ops._common import FLOATS, binary, float_unary, to_dtype, to_float, unary, where
+from oxhorn.ops._common import FLOATS, binary, float_max, float_unary, to_dtype, to_float, unary, where
 
 _SIGNED_BITS = {"float16": "int16", "bfloat16": "int16", "float32": "int32", "float64": "int64"}
 
@@ -285,16 +285,6 @@ def nan_to_num(x, nan=0.0, posinf=None, neginf=None):
     neginf = -largest if neginf is None else neginf
     x = where(unary("isnan", x), nan, x)
     return where(x == math.inf, posinf, where(x == -math.inf, neginf, x))
-
-
-def float_max(dtype):
-    """The largest finite number of a float dtype."""
-    return {
-        "float16": 65504.0,
-        "bfloat16": 3.3895313892515355e38,
-        "float32": 3.4028234663852886e38,
-        "float64": 1.7976931348623157e308,
-    }[dtype]
 
 
 @op

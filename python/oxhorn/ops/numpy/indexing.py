@@ -224,7 +224,7 @@ def isin(x1, x2, assume_unique=False, invert=False):
     return _core.elementwise("logical_not", result) if invert else result
 
 
-@op(tensors=("x", "weights"))
+@op
 def bincount(x, weights=None, minlength=0, sparse=False):
     """How often each number occurs in a vector of non-negative integers, or in each row of a matrix.
 

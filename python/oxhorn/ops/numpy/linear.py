@@ -10,6 +10,7 @@ from oxhorn.ops._common import (
     canonical_axes,
     canonical_axis,
     expand,
+    is_integer,
     join_dtypes,
     move_axis,
     promote,
@@ -90,7 +91,7 @@ def _plain_operands(*xs):
 def _contracted(x1, x2, axes):
     """The axes of x1 and of x2 over which `tensordot` sums."""
     r1, r2 = len(x1.shape), len(x2.shape)
-    if hasattr(axes, "__index__"):
+    if is_integer(axes):
         return tuple(range(r1 - axes, r1)), tuple(range(axes))
     return canonical_axes(axes[0], r1), canonical_axes(axes[1], r2)
 

@@ -11,6 +11,7 @@ from oxhorn.ops._common import (
     canonical_axes,
     canonical_axis,
     expand,
+    is_integer,
     nested_shape,
     promote,
     static_value,
@@ -33,7 +34,7 @@ def _reshape_spec(x, newshape):
 def _target_shape(newshape):
     if isinstance(newshape, _core.Tensor):
         return tuple(static_value(newshape, "newshape").tolist())
-    newshape = (newshape,) if hasattr(newshape, "__index__") or newshape is None else tuple(newshape)
+    newshape = (newshape,) if is_integer(newshape) or newshape is None else tuple(newshape)
     if any(d is None for d in newshape):
         raise ValueError(
             f"`newshape` must not contain None; -1 stands for one unknown dimension. Received: {newshape}"
@@ -41,7 +42,7 @@ def _target_shape(newshape):
     newshape = tuple(int(d) for d in newshape)
     if sum(d == -1 for d in newshape) > 1 or any(d < -1 for d in newshape):
         raise ValueError(
-            f"There must be at most one unknown dimension (-1) in `newshape`. Received: {newshape}"
+            f"`newshape` must hold non-negative integers, and -1 at most once. Received: newshape={newshape}"
         )
     return newshape
 
@@ -49,7 +50,9 @@ def _target_shape(newshape):
 @op(spec=_reshape_spec)
 def reshape(x, newshape):
     """x in another shape with as many elements; one dimension may be -1."""
-    return _core.reshape(convert_to_tensor(x), _target_shape(newshape))
+    if type(newshape) is not tuple or not all(type(d) is int and d >= 0 for d in newshape):
+        newshape = _target_shape(newshape)
+    return _core.reshape(convert_to_tensor(x), newshape)
 
 
 @op
@@ -101,7 +104,7 @@ def moveaxis(x, source, destination):
 def expand_dims(x, axis):
     """x with new axes of length 1 at the positions `axis` of the result."""
     x = convert_to_tensor(x)
-    count = 1 if hasattr(axis, "__index__") else len(axis)
+    count = 1 if is_integer(axis) else len(axis)
     axes = canonical_axes(axis, x.ndim + count)
     sizes = iter(x.shape)
     return _core.reshape(x, [1 if a in axes else next(sizes) for a in range(x.ndim + count)])
@@ -233,7 +236,7 @@ def _split_spec(x, indices_or_sections, axis=0):
 
 
 def _cuts(size, indices_or_sections):
-    if not hasattr(indices_or_sections, "__index__"):
+    if not is_integer(indices_or_sections):
         return [int(i) for i in static_value(indices_or_sections, "indices_or_sections")]
     sections = int(indices_or_sections)
     if size % sections:
@@ -353,8 +356,8 @@ def roll(x, shift, axis=None):
     x = convert_to_tensor(x)
     if axis is None:
         return _core.reshape(_roll(_core.reshape(x, (-1,)), shift, 0), x.shape)
-    axes = (axis,) if hasattr(axis, "__index__") else tuple(axis)
-    shifts = (shift,) * len(axes) if hasattr(shift, "__index__") else tuple(shift)
+    axes = (axis,) if is_integer(axis) else tuple(axis)
+    shifts = (shift,) * len(axes) if is_integer(shift) else tuple(shift)
     for s, a in zip(shifts, axes):
         x = _roll(x, s, canonical_axis(a, x.ndim))
     return x
@@ -450,7 +453,7 @@ _PAD_INDEX = {
 
 
 def _pad_widths(pad_width, rank):
-    if hasattr(pad_width, "__index__"):
+    if is_integer(pad_width):
         return [(int(pad_width),) * 2] * rank
     widths = static_value(pad_width, "pad_width").tolist()
     if not isinstance(widths[0], list):

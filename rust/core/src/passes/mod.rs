@@ -183,3 +183,6 @@ pub(crate) fn sub_graphs(op: &Op) -> Vec<&Arc<Graph>> {
 fn only(node: crate::NodeId) -> Value {
     Value { node, index: 0 }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,10 @@
 //! For tests of passes and plans: random graphs, sample inputs, comparison of results.
 
 use crate::dtype::Class;
-use crate::op::{Ew, ReduceKind};
+use crate::op::{Ew, ReduceKind, Scan};
 use crate::reference::HostTensor;
 use crate::shape::Shape;
-use crate::{DType, Graph, Scalar, TensorType, Value};
+use crate::{DType, Graph, Result, Scalar, TensorType, Value};
 
 /// That many random cases, or as many as `PROPTEST_CASES` says.
 pub(crate) fn cases(count: u32) -> proptest::prelude::ProptestConfig {
@@ -181,4 +181,58 @@ pub(crate) fn random_graph(seed: u64, nodes: usize) -> Graph {
         g.outputs.push(values[values.len() - 1 - pick(values.len().min(10))]);
     }
     g
+}
+
+/// A scan over a random body: values of the body that have a carry's type become its next value, with
+/// something added now and then.
+pub(crate) fn random_scan(mut body: Graph, seed: u64) -> Result<Graph> {
+    let mut state = seed | 1;
+    let mut pick = |n: usize| {
+        state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        (state >> 33) as usize % n.max(1)
+    };
+    let types = body.input_types();
+    let inputs: Vec<Value> = body.input_values().collect();
+    let carry = pick(inputs.len() + 1);
+    let xs = pick(inputs.len() - carry + 1);
+    let ys = std::mem::take(&mut body.outputs);
+    for i in 0..carry {
+        let like: Vec<Value> = body
+            .nodes()
+            .flat_map(|(id, n)| (0..n.types.len() as u32).map(move |index| Value { node: id, index }))
+            .filter(|&v| *body.ty(v) == types[i])
+            .collect();
+        let next = like[pick(like.len())];
+        let next = match pick(4) {
+            _ if types[i].dtype == DType::Bool => next,
+            0 => body.elementwise(Ew::Add, &[inputs[i], next])?,
+            1 => body.elementwise(Ew::Sub, &[inputs[i], next])?,
+            _ => next,
+        };
+        body.outputs.push(next);
+    }
+    body.outputs.extend(ys);
+    let mut g = Graph::new();
+    let length = 1 + pick(3);
+    let operands: Vec<Value> = types
+        .iter()
+        .enumerate()
+        .map(|(i, ty)| {
+            let steps = (carry..carry + xs).contains(&i);
+            let shape = if steps {
+                std::iter::once(length).chain(ty.shape.iter().copied()).collect()
+            } else {
+                ty.shape.clone()
+            };
+            match pick(6) {
+                0 if i >= carry + xs => g.full(shape, Scalar::one(ty.dtype)),
+                1 if i < carry => g.full(shape, Scalar::zero(ty.dtype)),
+                _ => Ok(g.input(TensorType { dtype: ty.dtype, shape })),
+            }
+        })
+        .collect::<Result<_>>()?;
+    let reverse = pick(2) == 0;
+    let out = g.add(Scan { body: body.into(), carry, xs, length, reverse }, &operands)?;
+    g.outputs = out.iter().copied().filter(|_| pick(3) > 0).collect();
+    Ok(g)
 }

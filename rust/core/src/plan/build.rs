@@ -46,12 +46,8 @@ pub(super) fn build(graph: &Graph, donations: &[(usize, usize)]) -> Result<Plan>
     let mut builder = Builder::new(graph)?;
     let (first_copies, last_copies) = builder.place_ends();
     let order = builder.order(donations);
-    let drafts: Vec<Draft> = first_copies
-        .into_iter()
-        .map(|(v, o)| Draft::Copy(v, o))
-        .chain(order.into_iter().map(Draft::Node))
-        .chain(last_copies.into_iter().map(|(v, o)| Draft::Copy(v, o)))
-        .collect();
+    let order = order.into_iter().map(Draft::Node);
+    let drafts: Vec<Draft> = first_copies.into_iter().chain(order).chain(last_copies).collect();
     builder.lifetimes(&drafts);
     let mut arena = Arena::default();
     let mut steps = Vec::with_capacity(drafts.len());
@@ -137,14 +133,14 @@ impl<'g> Builder<'g> {
 
     /// Gives outputs to the storages that can lie there; the others are copied: inputs before anything
     /// else (so that no donation comes between), the rest after everything.
-    fn place_ends(&mut self) -> (Vec<(Value, u32)>, Vec<(Value, u32)>) {
+    fn place_ends(&mut self) -> (Vec<Draft>, Vec<Draft>) {
         let (mut first, mut last) = (Vec::new(), Vec::new());
         for (o, &v) in self.graph.outputs.iter().enumerate() {
             let storage = self.storage(v);
             match self.storages[storage].place {
                 None => self.storages[storage].place = Some(Place::Output(o as u32)),
-                Some(Place::Input(_)) => first.push((v, o as u32)),
-                Some(_) => last.push((v, o as u32)),
+                Some(Place::Input(_)) => first.push(Draft::Copy(v, o as u32)),
+                Some(_) => last.push(Draft::Copy(v, o as u32)),
             }
         }
         (first, last)

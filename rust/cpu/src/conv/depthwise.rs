@@ -4,7 +4,7 @@
 use bytemuck::Zeroable;
 use smallvec::SmallVec;
 
-use super::geometry::{Axis, Band, Bands, ConvGeometry};
+use super::geometry::{Band, Bands, ConvGeometry, Meetings};
 use crate::gemm::drive::{Parts, with_wide};
 use crate::gemm::elem::Float;
 use crate::gemm::kernel::Real;
@@ -19,25 +19,6 @@ const BLOCK: usize = 16;
 const TASK: usize = 1 << 16;
 /// Most parts that the positions are cut into.
 const PARTS: usize = 16;
-
-/// Pairs of a source position and a tap, along one axis, that meet at a position of the result.
-type Meetings = SmallVec<[(usize, usize); 16]>;
-
-impl Axis {
-    /// The inputs (or, `transposed`, the outputs) that the window's elements take to `position`.
-    fn meetings(&self, position: usize, transposed: bool) -> Meetings {
-        let source = |tap: usize| {
-            if transposed {
-                let distance = usize::try_from(position as isize - self.position(0, tap)).ok()?;
-                let output = distance / self.stride;
-                (distance.is_multiple_of(self.stride) && output < self.output).then_some(output)
-            } else {
-                usize::try_from(self.position(position, tap)).ok().filter(|&i| i < self.input)
-            }
-        };
-        (0..self.window).filter_map(|tap| Some((source(tap)?, tap))).collect()
-    }
-}
 
 /// Bands of about `TASK` products, and no more than 64.
 fn bands(g: &ConvGeometry, space: [usize; 3]) -> Bands {

@@ -4,12 +4,16 @@ use std::ops::Range;
 
 use oxhorn_core::ops::convolution::ConvSpec;
 use oxhorn_core::{Error, Result, Shape};
+use smallvec::SmallVec;
 
 use crate::gemm::drive::Parts;
 
+/// Pairs of a source position and a tap, along one axis, that meet at a position of the result.
+pub(crate) type Meetings = SmallVec<[(usize, usize); 16]>;
+
 /// One spatial axis: output o reads input `o * stride + tap * dilation - pad` for each tap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Axis {
+pub(crate) struct Axis {
     pub input: usize,
     pub window: usize,
     pub output: usize,
@@ -20,7 +24,27 @@ pub(super) struct Axis {
 
 impl Axis {
     /// An axis of one element.
-    const ONE: Self = Self { input: 1, window: 1, output: 1, stride: 1, dilation: 1, pad: 0 };
+    pub const ONE: Self = Self { input: 1, window: 1, output: 1, stride: 1, dilation: 1, pad: 0 };
+
+    /// An axis of checked sizes; `None` when they are out of range.
+    pub fn new(
+        input: usize,
+        window: usize,
+        stride: usize,
+        dilation: usize,
+        pad: (isize, isize),
+    ) -> Option<Self> {
+        let limit = isize::MAX as i128 / 4;
+        let extent = (window as i128 - 1) * dilation as i128 + 1;
+        let padded = input as i128 + pad.0 as i128 + pad.1 as i128;
+        let sizes = [extent, padded.abs(), pad.0.unsigned_abs() as i128, stride as i128];
+        if window == 0 || stride == 0 || dilation == 0 || sizes.into_iter().any(|size| size > limit) {
+            return None;
+        }
+        let count = if padded < extent { 0 } else { (padded - extent) / stride as i128 + 1 };
+        let output = usize::try_from(count).ok()?;
+        Some(Self { input, window, output, stride, dilation, pad: pad.0 })
+    }
 
     /// Inputs from the first that a window covers to the last.
     pub fn extent(&self) -> usize {
@@ -39,6 +63,20 @@ impl Axis {
             (distance.max(0) as usize).div_ceil(self.stride).min(self.output)
         };
         first_at_or_after(inputs.start)..first_at_or_after(inputs.end)
+    }
+
+    /// The inputs (or, `transposed`, the outputs) that the window's elements take to `position`.
+    pub fn meetings(&self, position: usize, transposed: bool) -> Meetings {
+        let source = |tap: usize| {
+            if transposed {
+                let distance = usize::try_from(position as isize - self.position(0, tap)).ok()?;
+                let output = distance / self.stride;
+                (distance.is_multiple_of(self.stride) && output < self.output).then_some(output)
+            } else {
+                usize::try_from(self.position(position, tap)).ok().filter(|&i| i < self.input)
+            }
+        };
+        (0..self.window).filter_map(|tap| Some((source(tap)?, tap))).collect()
     }
 
     /// Pairs of an output and a tap that read an input, not padding.
@@ -96,26 +134,14 @@ impl ConvGeometry {
         let mut axes = [Axis::ONE; 3];
         let mut output = vec![x[0]];
         for i in 0..rank {
-            let (input, window) = (x[i + 1], kernel[i]);
-            let (stride, dilation, (before, after)) = (spec.strides[i], spec.dilation[i], spec.padding[i]);
-            if stride == 0 || dilation == 0 || window == 0 {
-                return Err(Error::attribute(OP, "expected strides, dilation and window of at least 1"));
-            }
-            let out_of_range = || Error::attribute(OP, "padding or dilation is out of range");
-            let extent = (window as i128 - 1) * dilation as i128 + 1;
-            let padded = input as i128 + before as i128 + after as i128;
-            let limit = isize::MAX as i128 / 4;
-            if extent > limit
-                || padded.abs() > limit
-                || before.unsigned_abs() as i128 > limit
-                || stride as i128 > limit
-            {
-                return Err(out_of_range());
-            }
-            let count = if padded < extent { 0 } else { (padded - extent) / stride as i128 + 1 };
-            let count = usize::try_from(count).map_err(|_| out_of_range())?;
-            axes[3 - rank + i] = Axis { input, window, output: count, stride, dilation, pad: before };
-            output.push(count);
+            let (stride, dilation) = (spec.strides[i], spec.dilation[i]);
+            let axis =
+                Axis::new(x[i + 1], kernel[i], stride, dilation, spec.padding[i]).ok_or_else(|| {
+                    let message = "expected window, strides and dilation of at least 1, and padding in range";
+                    Error::attribute(OP, message)
+                })?;
+            axes[3 - rank + i] = axis;
+            output.push(axis.output);
         }
         output.push(c_out);
         let output = Shape::from(output.as_slice()).check()?;

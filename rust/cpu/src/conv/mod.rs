@@ -17,6 +17,7 @@ mod taps;
 mod tiles;
 
 pub use geometry::ConvGeometry;
+pub(crate) use geometry::{Axis, Meetings};
 
 use crate::gemm::drive::{TASK, TASKS, product, with_wide};
 use crate::gemm::elem::Float;

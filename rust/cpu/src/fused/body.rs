@@ -223,7 +223,9 @@ impl<'a> Builder<'a> {
                     let exact = from == to || *to == DType::F32;
                     if exact { var } else { b.rounded(var, *to)? }
                 }
-                Instr::Elementwise { op: oxhorn_core::op::Ew::StopGradient, args, .. } => b.operand(args[0])?,
+                Instr::Elementwise { op: oxhorn_core::op::Ew::StopGradient, args, .. } => {
+                    b.operand(args[0])?
+                }
                 Instr::Elementwise { op, dtype, args } => {
                     let mut xs = SmallVec::<[Var; 3]>::new();
                     for &arg in args {
@@ -235,7 +237,8 @@ impl<'a> Builder<'a> {
                         *u = vector && !x.vector;
                     }
                     let found = resolve(*op, *dtype, uniform, isa);
-                    let found = found.ok_or_else(|| Error::Internal(format!("{INTERNAL} {} {dtype}", op.name())))?;
+                    let found =
+                        found.ok_or_else(|| Error::Internal(format!("{INTERNAL} {} {dtype}", op.name())))?;
                     if found.swap {
                         xs.swap(0, 1);
                     }
@@ -295,7 +298,11 @@ impl<'a> Builder<'a> {
         } else {
             Access::Gathered
         };
-        let access = if copied && matches!(access, Access::Uniform | Access::PerRow) { Access::Gathered } else { access };
+        let access = if copied && matches!(access, Access::Uniform | Access::PerRow) {
+            Access::Gathered
+        } else {
+            access
+        };
         let (phase, vector) = match access {
             Access::Uniform => (Phase::Once, false),
             Access::PerRow => (Phase::Row, false),

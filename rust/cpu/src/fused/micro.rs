@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use crate::isa::{Isa, Level};
-use crate::vmath::{Avx2, Avx512, Baseline, Arch};
+use crate::vmath::{Arch, Avx2, Avx512, Baseline};
 
 /// Computes `n` elements at `out` from up to three operands. An operand is `n` elements, or one where
 /// the instance was picked for a uniform operand.
@@ -26,8 +26,20 @@ pub trait Unary: 'static {
     type Out: Copy;
     /// Too large or too branchy to vectorise: loops do not pad the last trip.
     const SCALAR: bool = false;
+    /// Some operands need [`Unary::hard`]: trips with one such are computed element by element.
+    const GUARDED: bool = false;
     /// The op.
     fn apply<L: Arch>(x: Self::In) -> Self::Out;
+    /// Whether [`Unary::apply`] serves for this operand.
+    #[inline(always)]
+    fn is_easy(_x: Self::In) -> bool {
+        true
+    }
+    /// The op on an operand that is not easy.
+    #[inline(always)]
+    fn hard(x: Self::In) -> Self::Out {
+        Self::apply::<Baseline>(x)
+    }
 }
 
 /// An op on two elements.
@@ -134,20 +146,19 @@ fn lanes<T: Copy>(f: impl Fn(usize) -> T) -> [T; LANES] {
 #[inline(always)]
 unsafe fn unary<O: Unary, L: Arch>(n: usize, args: [*const u8; 3], out: *mut u8) {
     let a = args[0].cast::<O::In>();
+    let one = |x: O::In| if !O::GUARDED || O::is_easy(x) { O::apply::<L>(x) } else { O::hard(x) };
+    let trip = |x: [O::In; LANES]| {
+        let easy = !O::GUARDED || x.iter().fold(true, |all, &x| all & O::is_easy(x));
+        if easy { lanes(|j| O::apply::<L>(x[j])) } else { x.map(one) }
+    };
     // SAFETY: the contract of `MicroFn`.
     unsafe {
         trips(
             n,
             out.cast::<O::Out>(),
-            |i| {
-                let x = take::<_, false>(a.add(i));
-                lanes(|j| O::apply::<L>(x[j]))
-            },
-            |i, m| {
-                let x = take_some::<_, false>(a.add(i), m);
-                lanes(|j| O::apply::<L>(x[j]))
-            },
-            |i| O::apply::<L>(a.add(i).read()),
+            |i| trip(take::<_, false>(a.add(i))),
+            |i, m| trip(take_some::<_, false>(a.add(i), m)),
+            |i| one(a.add(i).read()),
             O::SCALAR,
         );
     }
@@ -258,7 +269,7 @@ pub fn pick_unary<O: Unary>(isa: Isa) -> MicroFn {
     if O::SCALAR {
         return unary_in::baseline::<O>;
     }
-    pick!(isa, unary_in [O])
+    pick!(isa, unary_in[O])
 }
 
 /// The loop of a binary op on two vectors.

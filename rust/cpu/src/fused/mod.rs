@@ -84,9 +84,13 @@ fn check(kernel: &Kernel, args: &Args<'_>) -> Result<()> {
     let rank = kernel.space.len();
     let Some(outer) = rank.checked_sub(kernel.reduced) else { return fail("more reduced axes than axes") };
     let sizes = kernel.space.iter().try_fold(1usize, |n, &d| n.checked_mul(d));
-    let Some(points) = sizes.filter(|&n| n <= isize::MAX as usize / 8) else { return fail("too many points") };
+    let Some(points) = sizes.filter(|&n| n <= isize::MAX as usize / 8) else {
+        return fail("too many points");
+    };
     for load in &kernel.loads {
-        let Some(operand) = args.inputs.get(load.operand as usize) else { return fail("operand that is not there") };
+        let Some(operand) = args.inputs.get(load.operand as usize) else {
+            return fail("operand that is not there");
+        };
         if load.strides.len() != rank || load.dtype != operand.dtype() {
             return fail("load that does not fit its operand");
         }
@@ -131,7 +135,11 @@ fn check(kernel: &Kernel, args: &Args<'_>) -> Result<()> {
             let typed = dtype_of(r.register, registers) == Some(r.dtype) && out.dtype() == r.dtype;
             let logical = matches!(r.kind, ReduceKind::Any | ReduceKind::All);
             let outer_points: usize = kernel.space[..outer].iter().product();
-            if !typed || logical != (r.dtype == DType::Bool) || out.numel() != outer_points || kernel.reduced == 0 {
+            if !typed
+                || logical != (r.dtype == DType::Bool)
+                || out.numel() != outer_points
+                || kernel.reduced == 0
+            {
                 return fail("reduction that does not fit its result");
             }
         }

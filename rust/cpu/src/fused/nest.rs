@@ -34,7 +34,8 @@ impl Nest {
     /// A nest over `dims` (none of them 0). Axes before `fixed` never go into a tile together with
     /// others: a tile's rows all lie inside one point of the first `fixed` axes, unless `fixed` is 0.
     pub fn new(dims: &[usize], fixed: usize, limit: usize) -> Self {
-        let dims: SmallVec<[usize; 6]> = if dims.is_empty() { SmallVec::from_slice(&[1]) } else { dims.into() };
+        let dims: SmallVec<[usize; 6]> =
+            if dims.is_empty() { SmallVec::from_slice(&[1]) } else { dims.into() };
         let limit = limit.clamp(64, TILE);
         let rank = dims.len();
         let last = dims[rank - 1];

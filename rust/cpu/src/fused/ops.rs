@@ -200,9 +200,6 @@ unary_ops! { Real:
     Rsqrt |x| T::of(1.0).div(x.sqrt());
     Square |x| x.mul(x);
     Reciprocal |x| T::of(1.0).div(x);
-    Sin |x| x.sin::<L>();
-    Cos |x| x.cos::<L>();
-    Tan |x| x.tan::<L>();
     Tanh |x| x.tanh::<L>();
     Erf |x| x.erf::<L>();
     Sigmoid |x| x.sigmoid::<L>();
@@ -213,6 +210,31 @@ unary_ops! { Real:
     Round |x| x.round();
     Trunc |x| x.trunc();
 }
+
+macro_rules! angular {
+    ($($name:ident $near:ident $far:ident;)*) => { $(
+        struct $name<T>(PhantomData<T>);
+        impl<T: Real> Unary for $name<T> {
+            type In = T;
+            type Out = T;
+            const GUARDED: bool = true;
+            #[inline(always)]
+            fn apply<L: Arch>(x: T) -> T {
+                x.$near::<L>()
+            }
+            #[inline(always)]
+            fn is_easy(x: T) -> bool {
+                x.is_near()
+            }
+            #[cold]
+            fn hard(x: T) -> T {
+                x.$far()
+            }
+        }
+    )* };
+}
+
+angular! { Sin sin far_sin; Cos cos far_cos; Tan tan far_tan; }
 
 unary_tests! { Real:
     IsNan |x| is_nan(x);
@@ -481,14 +503,38 @@ pub(crate) fn splat_fn(size: usize) -> MicroFn {
 macro_rules! with_int {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype {
-            DType::U8 => { type $t = u8; Some($body) }
-            DType::U16 => { type $t = u16; Some($body) }
-            DType::U32 => { type $t = u32; Some($body) }
-            DType::U64 => { type $t = u64; Some($body) }
-            DType::I8 => { type $t = i8; Some($body) }
-            DType::I16 => { type $t = i16; Some($body) }
-            DType::I32 => { type $t = i32; Some($body) }
-            DType::I64 => { type $t = i64; Some($body) }
+            DType::U8 => {
+                type $t = u8;
+                Some($body)
+            }
+            DType::U16 => {
+                type $t = u16;
+                Some($body)
+            }
+            DType::U32 => {
+                type $t = u32;
+                Some($body)
+            }
+            DType::U64 => {
+                type $t = u64;
+                Some($body)
+            }
+            DType::I8 => {
+                type $t = i8;
+                Some($body)
+            }
+            DType::I16 => {
+                type $t = i16;
+                Some($body)
+            }
+            DType::I32 => {
+                type $t = i32;
+                Some($body)
+            }
+            DType::I64 => {
+                type $t = i64;
+                Some($body)
+            }
             _ => None,
         }
     };
@@ -498,10 +544,22 @@ macro_rules! with_int {
 macro_rules! with_bits {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype.size() {
-            1 => { type $t = u8; $body }
-            2 => { type $t = u16; $body }
-            4 => { type $t = u32; $body }
-            _ => { type $t = u64; $body }
+            1 => {
+                type $t = u8;
+                $body
+            }
+            2 => {
+                type $t = u16;
+                $body
+            }
+            4 => {
+                type $t = u32;
+                $body
+            }
+            _ => {
+                type $t = u64;
+                $body
+            }
         }
     };
 }

@@ -58,7 +58,11 @@ pub(super) fn compile(kernel: &Kernel, args: &Args<'_>, layout: &mut Layout) -> 
             let step = s.remove(outer);
             s.push(step);
         }
-        let nest = if columns < 128 { Nest::with_rows(&dims, outer, dims.len() - 1, limit) } else { Nest::new(&dims, outer, limit) };
+        let nest = if columns < 128 {
+            Nest::with_rows(&dims, outer, dims.len() - 1, limit)
+        } else {
+            Nest::new(&dims, outer, limit)
+        };
         (nest, Order::Columns)
     } else {
         let reduced: usize = dims[outer..].iter().product();
@@ -74,7 +78,8 @@ pub(super) fn compile(kernel: &Kernel, args: &Args<'_>, layout: &mut Layout) -> 
     let isa = Isa::get();
     let body = Builder::build(kernel, &walkers, &nest, args.inputs, &[], isa)?;
     let rows_per_point = nest.dims[outer..nest.split.max(outer)].iter().product();
-    let mut reduce = Reduce { fns, isa, body, nest, out, points, rows_per_point, chunk: 0, chunks: 1, partials: out };
+    let mut reduce =
+        Reduce { fns, isa, body, nest, out, points, rows_per_point, chunk: 0, chunks: 1, partials: out };
     match order {
         Order::WholeRows => Ok(Box::new(move |frame| reduce.whole_rows(frame))),
         Order::Rows => {
@@ -106,9 +111,8 @@ enum Order {
 /// Whether more loads lie densely along the result's last axis than along the last reduced one.
 fn prefers_columns(kernel: &Kernel, steps: &[Steps], outer: usize, dims: &[usize]) -> bool {
     let last = dims.len() - 1;
-    let scattered = |axis: usize| {
-        steps.iter().take(kernel.loads.len()).filter(|s| !matches!(s[axis], -1..=1)).count()
-    };
+    let scattered =
+        |axis: usize| steps.iter().take(kernel.loads.len()).filter(|s| !matches!(s[axis], -1..=1)).count();
     let (rows, columns) = (scattered(last), scattered(outer - 1));
     columns < rows || (columns == rows && dims[last] < 16 && dims[outer - 1] > dims[last])
 }
@@ -149,7 +153,13 @@ impl Reduce {
     }
 
     /// Runs `items` pieces of work of about `elements` elements each, several in a task.
-    fn spread(&self, frame: &Frame<'_>, items: usize, elements: usize, work: impl Fn(usize, &mut Walk<'_>, *mut u8) + Sync) {
+    fn spread(
+        &self,
+        frame: &Frame<'_>,
+        items: usize,
+        elements: usize,
+        work: impl Fn(usize, &mut Walk<'_>, *mut u8) + Sync,
+    ) {
         let origins = origins(&self.body, frame);
         let per_task = (GRAIN / (elements * (self.body.cost + 1)).max(1)).max(1);
         // Lanes and accumulators of one tile lie behind the body's registers.
@@ -194,45 +204,50 @@ impl Reduce {
         let (fns, nest) = (&self.fns, &self.nest);
         let (out, partials) = (Raw(frame.ptr(self.out)), Raw(frame.ptr(self.partials)));
         let units = self.units_per_point();
-        self.spread(frame, self.points * self.chunks, self.chunk.min(units) * nest.tile, |item, walk, scratch| {
-            let (point, chunk) = (item / self.chunks, item % self.chunks);
-            let first = chunk * self.chunk;
-            let base = point * self.rows_per_point;
-            // SAFETY: as in `spread`; each item has its own accumulator or element of the result.
-            unsafe {
-                let wide = if self.chunks > 1 { partials.add(item * fns.wide_size) } else { scratch };
-                (fns.clear_wide)(1, wide);
-                let mut current = usize::MAX;
-                for unit in first..units.min(first + self.chunk) {
-                    let n = if nest.block == 0 {
-                        let (row, piece) = (unit / nest.pieces, unit % nest.pieces);
-                        if row != current {
-                            if row == current.wrapping_add(1) && current != usize::MAX {
-                                walk.next_row();
-                            } else {
-                                walk.seek(base + row);
+        self.spread(
+            frame,
+            self.points * self.chunks,
+            self.chunk.min(units) * nest.tile,
+            |item, walk, scratch| {
+                let (point, chunk) = (item / self.chunks, item % self.chunks);
+                let first = chunk * self.chunk;
+                let base = point * self.rows_per_point;
+                // SAFETY: as in `spread`; each item has its own accumulator or element of the result.
+                unsafe {
+                    let wide = if self.chunks > 1 { partials.add(item * fns.wide_size) } else { scratch };
+                    (fns.clear_wide)(1, wide);
+                    let mut current = usize::MAX;
+                    for unit in first..units.min(first + self.chunk) {
+                        let n = if nest.block == 0 {
+                            let (row, piece) = (unit / nest.pieces, unit % nest.pieces);
+                            if row != current {
+                                if row == current.wrapping_add(1) && current != usize::MAX {
+                                    walk.next_row();
+                                } else {
+                                    walk.seek(base + row);
+                                }
+                                walk.start_row();
+                                current = row;
                             }
-                            walk.start_row();
-                            current = row;
-                        }
-                        let start = piece * nest.tile;
-                        let n = nest.tile.min(nest.row_len() - start);
-                        walk.piece(start, n);
-                        n
-                    } else {
-                        let row = unit * nest.rows_per_tile;
-                        let rows = nest.rows_per_tile.min(self.rows_per_point - row);
-                        walk.seek(base + row);
-                        walk.rows(rows);
-                        rows * nest.block
-                    };
-                    (fns.contract)(self.isa, n, self.source(walk), wide);
+                            let start = piece * nest.tile;
+                            let n = nest.tile.min(nest.row_len() - start);
+                            walk.piece(start, n);
+                            n
+                        } else {
+                            let row = unit * nest.rows_per_tile;
+                            let rows = nest.rows_per_tile.min(self.rows_per_point - row);
+                            walk.seek(base + row);
+                            walk.rows(rows);
+                            rows * nest.block
+                        };
+                        (fns.contract)(self.isa, n, self.source(walk), wide);
+                    }
+                    if self.chunks == 1 {
+                        (fns.finish)(1, wide, out.add(point * fns.out_size));
+                    }
                 }
-                if self.chunks == 1 {
-                    (fns.finish)(1, wide, out.add(point * fns.out_size));
-                }
-            }
-        });
+            },
+        );
         if self.chunks > 1 {
             for point in 0..self.points {
                 // SAFETY: all chunks of all points have been written; the tasks are over.

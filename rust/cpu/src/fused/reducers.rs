@@ -121,7 +121,9 @@ fn erased<R: Reducer>() -> ReduceFns {
     }
     unsafe fn e_contract_rows<R: Reducer>(isa: Isa, rows: usize, n: usize, src: *const u8, wide: *mut u8) {
         // SAFETY: the contract of `ReduceFns`; `wide` elements are plain numbers, written before read.
-        unsafe { contract_rows(isa, PhantomData::<R>, n, of(src.cast(), rows * n), of_mut(wide.cast(), rows)) }
+        unsafe {
+            contract_rows(isa, PhantomData::<R>, n, of(src.cast(), rows * n), of_mut(wide.cast(), rows))
+        }
     }
     unsafe fn e_accumulate<R: Reducer>(isa: Isa, n: usize, src: *const u8, lanes: *mut u8) {
         // SAFETY: the contract of `ReduceFns`.

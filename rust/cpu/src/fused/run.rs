@@ -122,7 +122,9 @@ impl<'a> Walk<'a> {
             *i = rest % dim;
             rest /= dim;
         }
-        for (position, (source, &origin)) in self.positions.iter_mut().zip(self.body.sources.iter().zip(self.origins)) {
+        for (position, (source, &origin)) in
+            self.positions.iter_mut().zip(self.body.sources.iter().zip(self.origins))
+        {
             let moved = self.index.iter().zip(&source.steps).map(|(&i, &s)| (i as isize).wrapping_mul(s));
             *position = moved.fold(origin, isize::wrapping_add);
         }
@@ -178,7 +180,9 @@ impl<'a> Walk<'a> {
                 let register = &mut self.registers[source.reg as usize];
                 let step = source.steps[self.nest.split];
                 match source.access {
-                    Access::Direct => *register = pointer(position.wrapping_add((first * source.size) as isize)),
+                    Access::Direct => {
+                        *register = pointer(position.wrapping_add((first * source.size) as isize))
+                    }
                     Access::Gathered => {
                         let start = position.wrapping_add(step.wrapping_mul(first as isize));
                         (source.pack)(*register, start, &[n], &[step]);
@@ -214,7 +218,13 @@ impl<'a> Walk<'a> {
 
     /// # Safety
     /// As [`Walk::piece`].
-    unsafe fn gather_rows(&self, source: &super::body::Source, position: isize, mut out: *mut u8, rows: usize) {
+    unsafe fn gather_rows(
+        &self,
+        source: &super::body::Source,
+        position: isize,
+        mut out: *mut u8,
+        rows: usize,
+    ) {
         let nest = self.nest;
         let axis = nest.split - 1; // there is one: a nest of one axis has no blocks
         let mut dims = SmallVec::<[usize; 7]>::from_slice(&[0]);

@@ -44,7 +44,9 @@ fn points(dims: &[usize]) -> Vec<Vec<usize>> {
 
 fn fold_reduction(kind: ReduceKind, dtype: DType, values: &[Scalar]) -> Scalar {
     let floats = || values.iter().map(|v| v.as_f64());
-    let ints = || values.iter().map(|v| v.as_i64() as i128 & if dtype == DType::U64 { u64::MAX as i128 } else { -1 });
+    let ints = || {
+        values.iter().map(|v| v.as_i64() as i128 & if dtype == DType::U64 { u64::MAX as i128 } else { -1 })
+    };
     let extremum = |op: Ew, start: Scalar| values.iter().fold(start, |a, &x| op.fold(&[a, x]));
     match (kind, dtype.is_float()) {
         (ReduceKind::Sum, true) => Scalar::from_f64(floats().sum(), dtype),
@@ -71,7 +73,8 @@ fn naive(kernel: &Kernel, operands: &[Tensor]) -> Vec<Tensor> {
         let values = values.collect();
         return vec![Tensor { ty: TensorType::new(reduction.dtype, &kernel.space[..outer]), values }];
     }
-    let all: Vec<Vec<Scalar>> = points(&kernel.space).iter().map(|p| registers(kernel, operands, p)).collect();
+    let all: Vec<Vec<Scalar>> =
+        points(&kernel.space).iter().map(|p| registers(kernel, operands, p)).collect();
     let tensor = |&store: &u32| Tensor {
         ty: TensorType::new(kernel.dtype(store), &kernel.space[..]),
         values: all.iter().map(|r| r[store as usize]).collect(),
@@ -206,7 +209,8 @@ fn random_maps_of_halves_agree_with_the_reference() {
 fn random_reductions_agree_with_the_reference() {
     let mut random = Random(3);
     for round in 0..400 {
-        let dtype = [DType::F32, DType::F64, DType::I32, DType::F16, DType::BF16, DType::U8, DType::I64][round % 7];
+        let dtype =
+            [DType::F32, DType::F64, DType::I32, DType::F16, DType::BF16, DType::U8, DType::I64][round % 7];
         let dims = random_dims(&mut random, 20000);
         if dims.is_empty() {
             continue;
@@ -236,8 +240,14 @@ fn logical_reductions() {
             let strides = dense(&dims);
             let reduction = Some(Reduction { kind, dtype: DType::Bool, register: 0 });
             let loads = vec![load(0, DType::Bool, &strides)];
-            let kernel =
-                Kernel { space: dims.as_slice().into(), reduced: 1, loads, body: vec![], reduction, stores: smallvec![] };
+            let kernel = Kernel {
+                space: dims.as_slice().into(),
+                reduced: 1,
+                loads,
+                body: vec![],
+                reduction,
+                stores: smallvec![],
+            };
             check(kernel, &[x], 0.0, 0.0);
         }
     }
@@ -407,6 +417,27 @@ fn every_cast() {
     }
 }
 
+/// Arguments beyond the reach of the vectorised sine among those within.
+#[test]
+fn angles_of_any_size() {
+    for dtype in [DType::F32, DType::F64] {
+        for op in [Ew::Sin, Ew::Cos, Ew::Tan] {
+            let values = (0..200).map(|i| if i % 70 == 3 { 1e7 + f64::from(i) } else { f64::from(i) * 0.1 });
+            let mut x = Tensor::new(dtype, &[200], values);
+            x.values[150] = Scalar::from_f64(f64::INFINITY, dtype);
+            let kernel = Kernel {
+                space: smallvec![200],
+                reduced: 0,
+                loads: vec![load(0, dtype, &[1])],
+                body: vec![ew(op, dtype, &[0])],
+                reduction: None,
+                stores: smallvec![1],
+            };
+            check(kernel, &[x], 4.0, 0.0);
+        }
+    }
+}
+
 #[test]
 fn malformed_kernels_are_errors() {
     use oxhorn_core::Device;
@@ -421,7 +452,12 @@ fn malformed_kernels_are_errors() {
     };
     let ty = TensorType::new(f, [4]);
     let compiles = |kernel: Kernel| {
-        let plan = one_step(Op::Fused(Arc::new(kernel)), std::slice::from_ref(&ty), std::slice::from_ref(&ty), vec![]);
+        let plan = one_step(
+            Op::Fused(Arc::new(kernel)),
+            std::slice::from_ref(&ty),
+            std::slice::from_ref(&ty),
+            vec![],
+        );
         crate::CpuDevice::new(1).compile(plan).is_ok()
     };
     assert!(compiles(good.clone()));

@@ -118,7 +118,13 @@ fn log_add_exp(a: f64, b: f64) -> f64 {
 
 /// Running totals along rows of `inner` elements.
 #[inline(always)]
-fn totals<T: Element>(x: &[T], y: &mut [T], inner: usize, reverse: bool, join: impl Fn(T::Wide, T::Wide) -> T::Wide) {
+fn totals<T: Element>(
+    x: &[T],
+    y: &mut [T],
+    inner: usize,
+    reverse: bool,
+    join: impl Fn(T::Wide, T::Wide) -> T::Wide,
+) {
     let n = x.len() / inner;
     let mut running: Vec<T::Wide> = Vec::with_capacity(inner);
     for step in 0..n {

@@ -16,7 +16,11 @@ fn program(args: &Args<'_>, which: usize, layout: &mut Layout) -> Result<(Progra
 }
 
 /// Fails unless a sub-plan's types are those expected.
-fn expect<'a>(args: &Args<'_>, got: &[TensorType], expected: impl Iterator<Item = &'a TensorType>) -> Result<()> {
+fn expect<'a>(
+    args: &Args<'_>,
+    got: &[TensorType],
+    expected: impl Iterator<Item = &'a TensorType>,
+) -> Result<()> {
     if got.iter().eq(expected) { Ok(()) } else { Err(args.malformed("a sub-plan of the operands' types")) }
 }
 

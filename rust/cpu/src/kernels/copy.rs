@@ -32,7 +32,9 @@ impl StridedCopy {
             }
             match loops.last_mut() {
                 // Two loops that walk as one.
-                Some((inner, si, di)) if s == *si * *inner as isize && d == *di * *inner as isize => *inner *= n,
+                Some((inner, si, di)) if s == *si * *inner as isize && d == *di * *inner as isize => {
+                    *inner *= n
+                }
                 _ => loops.push((n, s, d)),
             }
         }
@@ -63,7 +65,9 @@ impl StridedCopy {
             for i in range {
                 let offsets = (i as isize * s, i as isize * d);
                 // SAFETY: the caller's promise, for the i-th part of the region.
-                unsafe { self.nest(inner, source.get().offset(offsets.0), destination.get().offset(offsets.1)) };
+                unsafe {
+                    self.nest(inner, source.get().offset(offsets.0), destination.get().offset(offsets.1))
+                };
             }
         });
     }

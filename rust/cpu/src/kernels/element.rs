@@ -8,9 +8,6 @@ use crate::step::{Arg, At, Frame};
 pub(crate) trait Element: Copy + PartialOrd + Send + Sync + 'static {
     /// What running totals are kept in: wider for floats, itself for integers.
     type Wide: Copy + Send + Sync;
-    const ZERO: Self;
-    const LOWEST: Self;
-    const HIGHEST: Self;
     fn widen(self) -> Self::Wide;
     fn narrow(x: Self::Wide) -> Self;
     /// Rounded by the type; integers wrap.
@@ -36,9 +33,6 @@ pub(crate) trait Element: Copy + PartialOrd + Send + Sync + 'static {
 macro_rules! ints {
     ($($t:ident $unsigned:ident $flip:expr;)*) => { $(impl Element for $t {
         type Wide = $t;
-        const ZERO: Self = 0;
-        const LOWEST: Self = $t::MIN;
-        const HIGHEST: Self = $t::MAX;
         #[inline(always)]
         fn widen(self) -> $t { self }
         #[inline(always)]
@@ -72,9 +66,6 @@ ints! {
 macro_rules! floats {
     ($($t:ident $bits:ident $sign:expr, $zero:expr, |$w:ident| $narrow:expr;)*) => { $(impl Element for $t {
         type Wide = f64;
-        const ZERO: Self = $zero;
-        const LOWEST: Self = $t::NEG_INFINITY;
-        const HIGHEST: Self = $t::INFINITY;
         #[inline(always)]
         fn widen(self) -> f64 { f64::from(self) }
         #[inline(always)]
@@ -116,18 +107,54 @@ macro_rules! with_element {
     ($dtype:expr, $t:ident => $body:expr) => {{
         use oxhorn_core::DType;
         match $dtype {
-            DType::Bool | DType::U8 => { type $t = u8; $body }
-            DType::U16 => { type $t = u16; $body }
-            DType::U32 => { type $t = u32; $body }
-            DType::U64 => { type $t = u64; $body }
-            DType::I8 => { type $t = i8; $body }
-            DType::I16 => { type $t = i16; $body }
-            DType::I32 => { type $t = i32; $body }
-            DType::I64 => { type $t = i64; $body }
-            DType::F16 => { type $t = half::f16; $body }
-            DType::BF16 => { type $t = half::bf16; $body }
-            DType::F32 => { type $t = f32; $body }
-            DType::F64 => { type $t = f64; $body }
+            DType::Bool | DType::U8 => {
+                type $t = u8;
+                $body
+            }
+            DType::U16 => {
+                type $t = u16;
+                $body
+            }
+            DType::U32 => {
+                type $t = u32;
+                $body
+            }
+            DType::U64 => {
+                type $t = u64;
+                $body
+            }
+            DType::I8 => {
+                type $t = i8;
+                $body
+            }
+            DType::I16 => {
+                type $t = i16;
+                $body
+            }
+            DType::I32 => {
+                type $t = i32;
+                $body
+            }
+            DType::I64 => {
+                type $t = i64;
+                $body
+            }
+            DType::F16 => {
+                type $t = half::f16;
+                $body
+            }
+            DType::BF16 => {
+                type $t = half::bf16;
+                $body
+            }
+            DType::F32 => {
+                type $t = f32;
+                $body
+            }
+            DType::F64 => {
+                type $t = f64;
+                $body
+            }
         }
     }};
 }
@@ -137,10 +164,22 @@ macro_rules! with_element {
 macro_rules! with_bits {
     ($dtype:expr, $t:ident => $body:expr) => {
         match $dtype.size() {
-            1 => { type $t = u8; $body }
-            2 => { type $t = u16; $body }
-            4 => { type $t = u32; $body }
-            _ => { type $t = u64; $body }
+            1 => {
+                type $t = u8;
+                $body
+            }
+            2 => {
+                type $t = u16;
+                $body
+            }
+            4 => {
+                type $t = u32;
+                $body
+            }
+            _ => {
+                type $t = u64;
+                $body
+            }
         }
     };
 }
@@ -150,10 +189,22 @@ macro_rules! with_float {
     ($dtype:expr, $t:ident => $body:expr) => {{
         use oxhorn_core::DType;
         match $dtype {
-            DType::F16 => { type $t = half::f16; Some($body) }
-            DType::BF16 => { type $t = half::bf16; Some($body) }
-            DType::F32 => { type $t = f32; Some($body) }
-            DType::F64 => { type $t = f64; Some($body) }
+            DType::F16 => {
+                type $t = half::f16;
+                Some($body)
+            }
+            DType::BF16 => {
+                type $t = half::bf16;
+                Some($body)
+            }
+            DType::F32 => {
+                type $t = f32;
+                Some($body)
+            }
+            DType::F64 => {
+                type $t = f64;
+                Some($body)
+            }
             _ => None,
         }
     }};

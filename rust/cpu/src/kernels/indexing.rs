@@ -30,7 +30,9 @@ unsafe fn copy_row(source: *const u8, destination: *mut u8, bytes: usize) {
 
 /// See [`Gather`].
 pub(crate) fn gather(op: &Gather, args: &Args<'_>) -> Result<Task> {
-    let ([x, indices], [y]) = (args.inputs, args.outputs) else { return Err(args.malformed("x and indices")) };
+    let ([x, indices], [y]) = (args.inputs, args.outputs) else {
+        return Err(args.malformed("x and indices"));
+    };
     let view = AxisView::new(x.dims(), op.axis);
     let (count, row) = (indices.numel(), view.inner * x.dtype().size());
     let rows = view.outer * count;
@@ -53,15 +55,17 @@ pub(crate) fn gather(op: &Gather, args: &Args<'_>) -> Result<Task> {
 
 /// See [`GatherAlong`].
 pub(crate) fn gather_along(op: &GatherAlong, args: &Args<'_>) -> Result<Task> {
-    let ([x, indices], [y]) = (args.inputs, args.outputs) else { return Err(args.malformed("x and indices")) };
+    let ([x, indices], [y]) = (args.inputs, args.outputs) else {
+        return Err(args.malformed("x and indices"));
+    };
     let (from, to) = (AxisView::new(x.dims(), op.axis), AxisView::new(y.dims(), op.axis));
     let dtype = x.dtype();
     let (x, indices, y) = (Tensor::of(x), Indices::of(indices), Tensor::of(y));
     let block = to.n * to.inner;
     Ok(Box::new(move |frame| {
         let indices = indices.read(frame);
-        // SAFETY: only moves elements of this size; the result is this step's own.
         with_bits!(dtype, T => {
+            // SAFETY: only moves elements of this size; the result is this step's own.
             let (x, y) = unsafe { (x.read::<T>(frame), SharedMut::new(y.write::<T>(frame))) };
             parallel_for(frame.pool, to.outer, grain(block), |range| {
                 for outer in range {
@@ -118,7 +122,9 @@ impl Addresses {
 
 /// See [`oxhorn_core::op::GatherNd`].
 pub(crate) fn gather_nd(args: &Args<'_>) -> Result<Task> {
-    let ([x, indices], [y]) = (args.inputs, args.outputs) else { return Err(args.malformed("x and indices")) };
+    let ([x, indices], [y]) = (args.inputs, args.outputs) else {
+        return Err(args.malformed("x and indices"));
+    };
     let addresses = Addresses::new(x.dims(), indices.dims());
     let row = addresses.slice * x.dtype().size();
     let (x, indices, y) = (x.at, Indices::of(indices), y.at);

@@ -1,6 +1,7 @@
 //! Pad, concat and the dynamic slices.
 
 use oxhorn_core::op::{Concat, Pad};
+use oxhorn_core::shape::Dims;
 use oxhorn_core::{DType, Result};
 use smallvec::SmallVec;
 
@@ -128,7 +129,7 @@ fn clamped_offset(start: IndexSlice<'_>, dims: &[usize], sizes: &[usize], steps:
 }
 
 /// Axis sizes and steps that a closure keeps.
-fn geometry(big: &Arg, window: &[usize]) -> (SmallVec<[usize; 6]>, SmallVec<[usize; 6]>, SmallVec<[isize; 6]>) {
+fn geometry(big: &Arg, window: &[usize]) -> (Dims, Dims, SmallVec<[isize; 6]>) {
     (big.dims().into(), window.into(), dense(big.dims()))
 }
 

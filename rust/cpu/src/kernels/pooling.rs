@@ -11,6 +11,9 @@ use crate::window::{self, WindowGeometry};
 pub(crate) fn window_reduce(op: &WindowReduce, args: &Args<'_>) -> Result<Task> {
     let ([x], [y]) = (args.inputs, args.outputs) else { return Err(args.malformed("one operand")) };
     let geometry = WindowGeometry::new(&op.window, x.dims())?;
+    if *geometry.output() != y.ty.shape {
+        return Err(args.malformed("a result of the window's size"));
+    }
     let (kind, dtype, x, y) = (op.kind, y.dtype(), Tensor::of(x), Tensor::of(y));
     Ok(Box::new(move |frame| {
         with_element!(dtype, T => {

@@ -12,36 +12,47 @@ const ROUNDS: usize = 10;
 const MULTIPLIERS: [u32; 2] = [0xd251_1f53, 0xcd9e_8d57];
 const WEYL: [u32; 2] = [0x9e37_79b9, 0xbb67_ae85];
 /// Blocks computed side by side.
-const LANES: usize = 16;
+const LANES: usize = 8;
+
+/// The words of `LANES` blocks: word w of block l is the low half of `[w][l]`, which is how processors
+/// multiply 32 bits to 64.
+#[inline(always)]
+fn blocks(mut key: [u32; 2], first: u64) -> [[u64; LANES]; 4] {
+    const LOW: u64 = u32::MAX as u64;
+    let mut x = [[0u64; LANES]; 4];
+    for lane in 0..LANES {
+        let counter = first + lane as u64;
+        x[0][lane] = counter & LOW;
+        x[1][lane] = counter >> 32;
+    }
+    for _ in 0..ROUNDS {
+        let mut next = [[0u64; LANES]; 4];
+        for lane in 0..LANES {
+            let a = (x[0][lane] & LOW) * u64::from(MULTIPLIERS[0]);
+            let b = (x[2][lane] & LOW) * u64::from(MULTIPLIERS[1]);
+            next[0][lane] = (b >> 32) ^ (x[1][lane] & LOW) ^ u64::from(key[0]);
+            next[1][lane] = b;
+            next[2][lane] = (a >> 32) ^ (x[3][lane] & LOW) ^ u64::from(key[1]);
+            next[3][lane] = a;
+        }
+        x = next;
+        key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
+    }
+    x
+}
 
 multiversion! {
     /// Fills `out` with the words from block `first` on.
     fn philox(key: [u32; 2], first: u64, out: &mut [u32]) {
         for (group, words) in out.chunks_mut(4 * LANES).enumerate() {
-            let block = first + (group * LANES) as u64;
-            let mut x = [[0u32; LANES]; 4];
+            let x = blocks(key, first + (group * LANES) as u64);
+            let mut all = [0u32; 4 * LANES];
             for lane in 0..LANES {
-                let counter = block + lane as u64;
-                x[0][lane] = counter as u32;
-                x[1][lane] = (counter >> 32) as u32;
-            }
-            let mut key = key;
-            for _ in 0..ROUNDS {
-                for lane in 0..LANES {
-                    let a = u64::from(x[0][lane]) * u64::from(MULTIPLIERS[0]);
-                    let b = u64::from(x[2][lane]) * u64::from(MULTIPLIERS[1]);
-                    let next0 = (b >> 32) as u32 ^ x[1][lane] ^ key[0];
-                    let next2 = (a >> 32) as u32 ^ x[3][lane] ^ key[1];
-                    x[0][lane] = next0;
-                    x[1][lane] = b as u32;
-                    x[2][lane] = next2;
-                    x[3][lane] = a as u32;
+                for w in 0..4 {
+                    all[4 * lane + w] = x[w][lane] as u32;
                 }
-                key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
             }
-            for (i, word) in words.iter_mut().enumerate() {
-                *word = x[i % 4][i / 4];
-            }
+            words.copy_from_slice(&all[..words.len()]);
         }
     }
 }

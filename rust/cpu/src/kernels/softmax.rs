@@ -3,14 +3,17 @@
 use oxhorn_core::{Error, Result};
 
 use super::element::{AxisView, Element, Tensor, grain, with_float};
-use crate::isa::Isa;
 use crate::fused::with_scratch;
+use crate::isa::Isa;
 use crate::pool::{SharedMut, parallel_for};
 use crate::step::{Args, Task};
 use crate::vmath::{Arch, Real, per_arch};
 
-/// Columns handled side by side where the axis is not the last.
+/// Columns handled side by side where the axis is not the last, and short rows where it is.
 const STRIP: usize = 64;
+
+/// Rows up to this long would leave most of a vector idle if they were handled one by one.
+const SHORT: usize = 24;
 
 /// Which of the two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +57,8 @@ per_arch! {
     fn row<T: Row>(kind: Kind, x: &[T], y: &mut [T], buffer: &mut [T::In]) = row_in;
     /// Normalises `buffer.len() / STRIP` rows of at most `STRIP` columns that are `inner` elements apart.
     fn strip<T: Row>(kind: Kind, x: &[T], y: &mut [T], inner: usize, width: usize, buffer: &mut [T::In]) = strip_in;
+    /// Normalises at most `STRIP` rows of `n` elements that follow each other.
+    fn short<T: Row>(kind: Kind, x: &[T], y: &mut [T], n: usize, buffer: &mut [T::In]) = short_in;
 }
 
 #[inline(always)]
@@ -124,27 +129,56 @@ fn strip_in<T: Row, A: Arch>(
     width: usize,
     buffer: &mut [T::In],
 ) {
-    let zero = T::In::of(0.0);
+    let n = buffer.len() / STRIP;
+    side_by_side::<T, A>(kind, x, y, Walk { n, width, step: inner, pitch: 1 }, buffer);
+}
+
+#[inline(always)]
+fn short_in<T: Row, A: Arch>(kind: Kind, x: &[T], y: &mut [T], n: usize, buffer: &mut [T::In]) {
+    side_by_side::<T, A>(kind, x, y, Walk { n, width: x.len() / n, step: 1, pitch: n }, buffer);
+}
+
+/// Where element j of column c lies: at `j * step + c * pitch`.
+#[derive(Clone, Copy)]
+struct Walk {
+    n: usize,
+    width: usize,
+    step: usize,
+    pitch: usize,
+}
+
+/// Normalises at most [`STRIP`] columns at once, one per vector lane.
+#[inline(always)]
+fn side_by_side<T: Row, A: Arch>(kind: Kind, x: &[T], y: &mut [T], walk: Walk, buffer: &mut [T::In]) {
+    let Walk { n, width, step, pitch } = walk;
+    let buffer = &mut buffer[..n * STRIP];
     let mut tops = [T::In::of(f64::NEG_INFINITY); STRIP];
-    for (x, out) in x.chunks(inner).zip(buffer.chunks_exact_mut(STRIP)) {
-        for ((top, &x), out) in tops.iter_mut().zip(&x[..width]).zip(out) {
-            *out = x.to_in();
+    for (j, out) in buffer.chunks_exact_mut(STRIP).enumerate() {
+        let x = &x[j * step..];
+        for (c, out) in out[..width].iter_mut().enumerate() {
+            *out = x[c * pitch].to_in();
+        }
+        for (top, out) in tops.iter_mut().zip(&*out) {
             *top = larger(*top, *out);
         }
     }
-    let mut sums = [zero; STRIP];
+    let mut sums = [T::In::of(0.0); STRIP];
     for out in buffer.chunks_exact_mut(STRIP) {
-        for j in 0..STRIP {
-            let d = out[j] - tops[j];
+        for c in 0..STRIP {
+            let d = out[c] - tops[c];
             let e = d.exp::<A>();
-            sums[j] = sums[j] + e;
-            out[j] = if kind == Kind::Softmax { e } else { d };
+            sums[c] = sums[c] + e;
+            out[c] = if kind == Kind::Softmax { e } else { d };
         }
     }
-    for (y, out) in y.chunks_mut(inner).zip(buffer.chunks_exact(STRIP)) {
-        for ((y, &e), &sum) in y[..width].iter_mut().zip(out).zip(&sums) {
-            let value = if kind == Kind::Softmax { e / sum } else { e - sum.ln::<A>() };
-            *y = T::of_in(value);
+    if kind == Kind::LogSoftmax {
+        sums = sums.map(|sum| sum.ln::<A>());
+    }
+    for (j, out) in buffer.chunks_exact(STRIP).enumerate() {
+        let y = &mut y[j * step..];
+        for (c, &e) in out[..width].iter().enumerate() {
+            let value = if kind == Kind::Softmax { e / sums[c] } else { e - sums[c] };
+            y[c * pitch] = T::of_in(value);
         }
     }
 }
@@ -167,8 +201,18 @@ pub(crate) fn softmax(kind: Kind, axis: usize, args: &Args<'_>) -> Result<Task> 
             // SAFETY: the dtype's own type; the result is this step's own.
             let (x, y) = unsafe { (x.read::<T>(frame), SharedMut::new(y.write::<T>(frame))) };
             parallel_for(frame.pool, outer, grain(block * 8), |range| {
-                let width = if inner == 1 { 1 } else { STRIP };
+                let is_short = inner == 1 && n <= SHORT;
+                let width = if inner == 1 && !is_short { 1 } else { STRIP };
                 with_buffer::<<T as Row>::In>(n * width, |buffer| {
+                    if is_short {
+                        // SAFETY: each range has its own results.
+                        let y = unsafe { y.slice(range.start * n..range.end * n) };
+                        let x = &x[range.start * n..range.end * n];
+                        for (x, y) in x.chunks(STRIP * n).zip(y.chunks_mut(STRIP * n)) {
+                            short::<T>(isa, kind, x, y, n, buffer);
+                        }
+                        return;
+                    }
                     for o in range {
                         let x = &x[o * block..(o + 1) * block];
                         // SAFETY: each outer position has its own results.

@@ -12,7 +12,13 @@ use crate::step::{Args, Task};
 #[inline(always)]
 fn key<T: Element>(x: T, position: usize, descending: bool) -> u128 {
     let key = x.key();
-    let key = if descending && !x.is_nan() { u64::MAX - key } else if x.is_nan() { u64::MAX } else { key };
+    let key = if descending && !x.is_nan() {
+        u64::MAX - key
+    } else if x.is_nan() {
+        u64::MAX
+    } else {
+        key
+    };
     (u128::from(key) << 32) | position as u128
 }
 
@@ -21,12 +27,23 @@ fn key<T: Element>(x: T, position: usize, descending: bool) -> u128 {
 fn short_key<T: Element>(x: T, position: usize, descending: bool) -> u64 {
     let key = x.key();
     let most = u64::MAX >> (64 - 8 * size_of::<T>());
-    let key = if x.is_nan() { most } else if descending { most - key } else { key };
+    let key = if x.is_nan() {
+        most
+    } else if descending {
+        most - key
+    } else {
+        key
+    };
     (key << 32) | position as u64
 }
 
 /// Positions of the first `k` elements of `x` in sorted order.
-fn order<T: Element>(x: impl ExactSizeIterator<Item = T>, k: usize, descending: bool, mut emit: impl FnMut(usize, usize)) {
+fn order<T: Element>(
+    x: impl ExactSizeIterator<Item = T>,
+    k: usize,
+    descending: bool,
+    mut emit: impl FnMut(usize, usize),
+) {
     fn first<K: Ord>(keys: &mut [K], k: usize) {
         if k == 0 {
             return;

@@ -17,7 +17,13 @@ fn tensor(x: &HostTensor) -> Tensor {
 }
 
 /// Runs a graph on the CPU and by the reference.
-pub(crate) fn check_graph(graph: &Graph, inputs: &[Tensor], ulps: f64, floor: f64, what: &str) -> Vec<Tensor> {
+pub(crate) fn check_graph(
+    graph: &Graph,
+    inputs: &[Tensor],
+    ulps: f64,
+    floor: f64,
+    what: &str,
+) -> Vec<Tensor> {
     let hosts: Vec<HostTensor> = inputs.iter().map(host).collect();
     let expected: Vec<Tensor> = evaluate(graph, &hosts).unwrap().iter().map(tensor).collect();
     let optimised = optimise(graph.clone(), &PassOptions::default()).unwrap();
@@ -180,7 +186,8 @@ fn padding() {
         let x = Tensor::random(dtype, &shape, &mut random);
         let value = Tensor::random(dtype, &[], &mut random);
         let interior: SmallVec<[usize; 6]> = (0..rank).map(|_| random.below(3)).collect();
-        let mut pads = || -> SmallVec<[isize; 6]> { (0..rank).map(|_| random.below(6) as isize - 2).collect() };
+        let mut pads =
+            || -> SmallVec<[isize; 6]> { (0..rank).map(|_| random.below(6) as isize - 2).collect() };
         let (low, high) = (pads(), pads());
         let pad = Pad { low, high, interior };
         if pad.infer(&[x.ty.clone(), value.ty.clone()]).is_ok() {
@@ -189,7 +196,12 @@ fn padding() {
     }
     let x = Tensor::random(DType::F32, &[20, 60, 60], &mut random);
     let value = Tensor::random(DType::F32, &[], &mut random);
-    check(Pad { low: smallvec![0, 1, 1], high: smallvec![0, 1, 2], interior: smallvec![0, 0, 0] }, &[x, value], 0.0, 0.0);
+    check(
+        Pad { low: smallvec![0, 1, 1], high: smallvec![0, 1, 2], interior: smallvec![0, 0, 0] },
+        &[x, value],
+        0.0,
+        0.0,
+    );
 }
 
 #[test]
@@ -215,7 +227,8 @@ fn slices_at_run_time() {
     let mut random = Random(16);
     for round in 0..60 {
         let rank = random.below(4);
-        let shape: Vec<usize> = (0..rank).map(|_| 1 + random.below(if round % 9 == 0 { 60 } else { 6 })).collect();
+        let shape: Vec<usize> =
+            (0..rank).map(|_| 1 + random.below(if round % 9 == 0 { 60 } else { 6 })).collect();
         let sizes: Vec<usize> = shape.iter().map(|&d| random.below(d + 1)).collect();
         let dtype = DType::ALL[random.below(13)];
         let x = Tensor::random(dtype, &shape, &mut random);
@@ -262,7 +275,9 @@ fn scatters() {
     let modes = [ScatterMode::Set, ScatterMode::Add, ScatterMode::Mul, ScatterMode::Max, ScatterMode::Min];
     for mode in modes {
         for dtype in NUMERIC {
-            for (shape, depth, count) in [(&[6, 3][..], 1, 20), (&[4, 3, 2], 2, 9), (&[5], 1, 0), (&[4], 0, 3)] {
+            for (shape, depth, count) in
+                [(&[6, 3][..], 1, 20), (&[4, 3, 2], 2, 9), (&[5], 1, 0), (&[4], 0, 3)]
+            {
                 let x = Tensor::random(dtype, shape, &mut random);
                 let i = indices(&[count, depth], 5, count % 2 == 0, &mut random);
                 let updates: Vec<usize> = [&[count], &shape[depth..]].concat();
@@ -289,7 +304,8 @@ fn products() {
                     [batch, &if swap { [columns, rows] } else { [rows, columns] }].concat()
                 };
                 let a = Tensor::random(dtype, &shape(m, k, ta, batch), &mut random);
-                let b = Tensor::random(dtype, &shape(k, n, tb, if shared { &[] } else { batch }), &mut random);
+                let b =
+                    Tensor::random(dtype, &shape(k, n, tb, if shared { &[] } else { batch }), &mut random);
                 check(MatMul { transpose_a: ta, transpose_b: tb }, &[a, b], 4.0, 2e-5);
             }
         }
@@ -325,9 +341,15 @@ fn loops_and_branches() {
     let mut random = Random(21);
     let f = DType::F32;
     let scalar = TensorType::new(f, []);
-    for (limit, max_iterations) in [(0.0, None), (5.0, None), (100.0, Some(3)), (100.0, Some(0)), (7.0, Some(50))] {
+    for (limit, max_iterations) in
+        [(0.0, None), (5.0, None), (100.0, Some(3)), (100.0, Some(0)), (7.0, Some(50))]
+    {
         let mut condition = Graph::new();
-        let (i, _, n) = (condition.input(scalar.clone()), condition.input(scalar.clone()), condition.input(scalar.clone()));
+        let (i, _, n) = (
+            condition.input(scalar.clone()),
+            condition.input(scalar.clone()),
+            condition.input(scalar.clone()),
+        );
         condition.outputs = vec![condition.add1(Op::Elementwise(Ew::Lt), &[i, n]).unwrap()];
         let mut body = Graph::new();
         let (i, x, c) = (body.input(scalar.clone()), body.input(scalar.clone()), body.input(scalar.clone()));
@@ -379,7 +401,12 @@ fn convolutions() {
         let dy = Tensor::random(dtype, &y.shape, &mut random);
         let floor = if dtype == DType::F64 { 1e-13 } else { 2e-5 };
         check(op, &[x.clone(), w.clone()], 4.0, floor);
-        check(ConvGradInput { spec: spec.clone(), input: x.ty.shape.clone() }, &[dy.clone(), w.clone()], 4.0, floor);
+        check(
+            ConvGradInput { spec: spec.clone(), input: x.ty.shape.clone() },
+            &[dy.clone(), w.clone()],
+            4.0,
+            floor,
+        );
         check(ConvGradKernel { spec, kernel: w.ty.shape.clone() }, &[x, dy], 4.0, floor);
     }
 }
@@ -419,9 +446,14 @@ fn linear_algebra() {
         let a = Tensor::random(dtype, &[3, 4, 4], &mut random);
         let b = Tensor::random(dtype, &[3, 4, 2], &mut random);
         // Results that are unique; the others are tested by what they multiply back to.
-        let well = Tensor::new(dtype, &[3, 4, 4], a.values.iter().enumerate().map(|(i, v)| {
-            v.as_f64() * 0.3 + if (i % 16) % 5 == 0 { 3.0 } else { 0.0 }
-        }));
+        let well = Tensor::new(
+            dtype,
+            &[3, 4, 4],
+            a.values
+                .iter()
+                .enumerate()
+                .map(|(i, v)| v.as_f64() * 0.3 + if (i % 16) % 5 == 0 { 3.0 } else { 0.0 }),
+        );
         for kind in [LinalgKind::Inv, LinalgKind::Det, LinalgKind::LuFactor, LinalgKind::Cholesky] {
             check(Linalg { kind }, std::slice::from_ref(&well), 64.0, 1e-6);
         }
@@ -431,7 +463,12 @@ fn linear_algebra() {
             check(Linalg { kind }, &[well.clone(), b.clone()], 64.0, 1e-6);
         }
         for complete in [false, true] {
-            check(Linalg { kind: LinalgKind::Qr { complete } }, &[Tensor::random(dtype, &[2, 3, 3], &mut random)], 64.0, 1e-6);
+            check(
+                Linalg { kind: LinalgKind::Qr { complete } },
+                &[Tensor::random(dtype, &[2, 3, 3], &mut random)],
+                64.0,
+                1e-6,
+            );
         }
     }
 }

@@ -66,7 +66,9 @@ mod tests {
         for i in 0..=u32::MAX / 251 {
             let x = f32::from_bits(i * 251);
             if x.is_nan() {
-                assert!(f16::from_bits(f16_from_f32(x)).is_nan() && bf16::from_bits(bf16_from_f32(x)).is_nan());
+                assert!(
+                    f16::from_bits(f16_from_f32(x)).is_nan() && bf16::from_bits(bf16_from_f32(x)).is_nan()
+                );
                 continue;
             }
             assert_eq!(f16_from_f32(x), f16::from_f32(x).to_bits(), "{x:e}");

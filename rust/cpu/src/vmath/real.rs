@@ -342,7 +342,14 @@ impl Real for f32 {
         let (t, s) = (self.abs(), self * self);
         let small = horner::<f32, A, 6>(
             s,
-            [-5.967_617_03e-4, 4.991_194_23e-3, -2.676_813_49e-2, 1.128_199_25e-1, -3.761_253_36e-1, 1.283_791_66e-1],
+            [
+                -5.967_617_03e-4,
+                4.991_194_23e-3,
+                -2.676_813_49e-2,
+                1.128_199_25e-1,
+                -3.761_253_36e-1,
+                1.283_791_66e-1,
+            ],
         );
         let small = Real::mul_add::<A>(small, self, self);
         let capped = choose(t > 4.0, 4.0, t);
@@ -350,7 +357,7 @@ impl Real for f32 {
         let u = Real::mul_add::<A>(-3.883_964_4e-3, capped, 2.425_462_2e-2);
         let r = Real::mul_add::<A>(r, capped * capped, u);
         let r = Real::mul_add::<A>(r, capped, -1.067_778_8e-1);
-        let r = Real::mul_add::<A>(r, capped, -6.348_466_9e-1);
+        let r = Real::mul_add::<A>(r, capped, -6.348_467e-1);
         let r = Real::mul_add::<A>(r, capped, -1.287_175_1e-1);
         let r = Real::mul_add::<A>(r, capped, -capped);
         let large = (1.0 - Real::exp::<A>(r)).copysign(self);
@@ -374,7 +381,7 @@ impl Real for f32 {
         let log2 = Real::mul_add::<A>(log_1p_in_f64::<A>(f), std::f64::consts::LOG2_E, k);
         let log2 = choose(self == 0.0, f64::NEG_INFINITY, log2);
         let log2 = choose(self.abs() == f32::INFINITY, f64::INFINITY, log2);
-        let log2 = choose(self != self, f64::NAN, log2);
+        let log2 = choose(self.is_nan(), f64::NAN, log2);
         let power = Real::exp2::<A>(clamp(log2 * f64::from(y), [-300.0, 300.0])) as f32;
         let whole = y.trunc() == y;
         let odd = whole && (y * 0.5).trunc() != y * 0.5;
@@ -457,7 +464,8 @@ impl Real for f64 {
         // 1024 exponents more, so that the difference is positive and its shift logical.
         let offset = bits.wrapping_add((1024 << 52) - FROM);
         // The exponent goes into the low bits of a float of that size: no conversion from u64 is needed.
-        let k = f64::from_bits((offset >> 52) | 4_503_599_627_370_496.0f64.to_bits()) - 4_503_599_627_370_496.0;
+        let k =
+            f64::from_bits((offset >> 52) | 4_503_599_627_370_496.0f64.to_bits()) - 4_503_599_627_370_496.0;
         let k = k - 1024.0 - choose(tiny, 54.0, 0.0);
         (k, f64::from_bits((offset & 0x000f_ffff_ffff_ffff) + FROM) - 1.0)
     }
@@ -471,7 +479,7 @@ impl Real for f64 {
                 1.531_383_769_920_937_3e-1,
                 1.818_357_216_161_805e-1,
                 2.222_219_843_214_978_4e-1,
-                2.857_142_874_366_239_1e-1,
+                2.857_142_874_366_239e-1,
                 3.999_999_999_940_942e-1,
                 6.666_666_666_666_735e-1,
             ],
@@ -564,7 +572,11 @@ mod tests {
         }
         if !got.is_finite() || !rounded.is_finite() {
             // One step over the border is one ULP.
-            return if rounded.abs() > 1e38 && got.abs() > 1e38 && got * rounded > 0.0 { 1.0 } else { f64::INFINITY };
+            return if rounded.abs() > 1e38 && got.abs() > 1e38 && got * rounded > 0.0 {
+                1.0
+            } else {
+                f64::INFINITY
+            };
         }
         let exponent = expected.abs().log2().floor().max(smallest.log2());
         (got - expected).abs() / (exponent.exp2() * epsilon)
@@ -589,8 +601,23 @@ mod tests {
     }
 
     const SPECIAL: [f64; 17] = [
-        0.0, -0.0, 1.0, -1.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e-45, -1e-45, 1e-40, 1e-310, 5e-324, 3e38, -3e38,
-        1e-20, 2.0, 0.5,
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        1e-45,
+        -1e-45,
+        1e-40,
+        1e-310,
+        5e-324,
+        3e38,
+        -3e38,
+        1e-20,
+        2.0,
+        0.5,
     ];
 
     /// Every 997th f32 in a range of values, both signs, and special values.
@@ -671,12 +698,47 @@ mod tests {
 
     #[test]
     fn powers() {
-        let bases = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.3, 1e-40, 3e38, 1.000_001, -7.5, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
-        let exponents =
-            [0.0, 1.0, -1.0, 2.0, 3.0, -3.0, 0.5, -0.5, 1e10, -1e10, 33.0, 1e-8, 127.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        let bases = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            2.0,
+            -2.0,
+            0.5,
+            -0.3,
+            1e-40,
+            3e38,
+            1.000_001,
+            -7.5,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+        ];
+        let exponents = [
+            0.0,
+            1.0,
+            -1.0,
+            2.0,
+            3.0,
+            -3.0,
+            0.5,
+            -0.5,
+            1e10,
+            -1e10,
+            33.0,
+            1e-8,
+            127.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::NAN,
+        ];
         let mut pairs: Vec<(f32, f32)> = bases.iter().flat_map(|&x| exponents.map(|y| (x, y))).collect();
         let mut random = crate::testing::Random(3);
-        pairs.extend((0..200_000).map(|_| ((random.unit() * 20.0).exp2() as f32 * 1e-3, (random.unit() * 20.0 - 10.0) as f32)));
+        pairs
+            .extend((0..200_000).map(|_| {
+                ((random.unit() * 20.0).exp2() as f32 * 1e-3, (random.unit() * 20.0 - 10.0) as f32)
+            }));
         for (x, y) in pairs {
             let got = Real::pow::<Baseline>(x, y);
             let expected = f64::from(x).powf(f64::from(y));

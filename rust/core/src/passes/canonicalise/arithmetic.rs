@@ -21,10 +21,10 @@ impl Canonicaliser<'_> {
         if let Some(small) = self.before_broadcast(x) {
             return self.broadcast_after(ew, x, &small, ty);
         }
-        match x.as_slice() {
-            &[a] => self.unary(ew, a),
-            &[a, b] => self.binary(ew, a, b, ty),
-            &[c, a, b] => self.select(c, a, b),
+        match *x.as_slice() {
+            [a] => self.unary(ew, a),
+            [a, b] => self.binary(ew, a, b, ty),
+            [c, a, b] => self.select(c, a, b),
             _ => Ok(Outcome::Keep),
         }
     }

@@ -22,6 +22,7 @@ use crate::{Error, Graph, Node, Op, Result, Scalar, Shape, TensorType, Value};
 type Operands = SmallVec<[Value; 3]>;
 
 /// What a rule makes of a node with one output.
+#[expect(clippy::large_enum_variant, reason = "taken apart as soon as it is made")]
 enum Outcome {
     /// Nothing to simplify.
     Keep,

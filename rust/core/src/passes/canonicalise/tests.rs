@@ -327,7 +327,7 @@ fn roots() -> Result<()> {
         let y = g.elementwise(Ew::Pow, &[x, c])?;
         g.outputs = vec![y];
         let input = HostTensor::from_f64(f32s(&[values.len()]), &values)?;
-        let (a, b) = (evaluate(&g, &[input.clone()]), evaluate(&run(&g)?, &[input]));
+        let (a, b) = (evaluate(&g, std::slice::from_ref(&input)), evaluate(&run(&g)?, &[input]));
         for (a, b) in a[0].to_f64().into_iter().zip(b[0].to_f64()) {
             assert!(
                 (a.is_nan() && b.is_nan()) || (a == b && a.is_sign_negative() == b.is_sign_negative()),

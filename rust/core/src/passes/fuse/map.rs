@@ -111,7 +111,7 @@ impl Map {
                 }
                 // The digit runs over the end of the axis: its low part stays here.
                 let low = shape[k] / along;
-                if low < 2 || shape[k] % along != 0 || rest.size % low != 0 {
+                if low < 2 || !shape[k].is_multiple_of(along) || !rest.size.is_multiple_of(low) {
                     return None;
                 }
                 rows[k].terms.push(Term { div: rest.div, size: low, coef: signed });
@@ -211,8 +211,8 @@ impl Cuts {
             Ok(_) => return true,
             Err(at) => at,
         };
-        let below = at == 0 || cut % self.0[at - 1] == 0;
-        let above = self.0.get(at).is_none_or(|&next| next % cut == 0);
+        let below = at == 0 || cut.is_multiple_of(self.0[at - 1]);
+        let above = self.0.get(at).is_none_or(|&next| next.is_multiple_of(cut));
         if below && above {
             self.0.insert(at, cut);
         }
@@ -311,7 +311,7 @@ mod tests {
                 let mut rest = shape.numel();
                 let mut dims = Vec::new();
                 for factor in [2, 3, 5, 2, 2] {
-                    if rest % factor == 0 && pick(2) == 0 {
+                    if pick(2) == 0 && rest.is_multiple_of(factor) {
                         dims.insert(pick(dims.len() + 1), factor);
                         rest /= factor;
                     }

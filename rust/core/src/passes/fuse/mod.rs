@@ -363,10 +363,8 @@ impl<'g> Fusion<'g> {
             }
         }
         // ... then any that is as small.
-        if let Some(&group) = self.tiny.get(&points) {
-            if self.is_near(group, id) {
-                offer(group);
-            }
+        if let Some(&group) = self.tiny.get(&points).filter(|&&group| self.is_near(group, id)) {
+            offer(group);
         }
         candidates.into_iter().any(|group| self.join(id, group))
     }

@@ -186,7 +186,10 @@ mod tests {
                 assert_orthonormal_columns(&vectors);
                 assert!(values.is_sorted());
                 let mut scaled = vectors.transposed();
-                values.iter().enumerate().for_each(|(i, &x)| scaled.row_mut(i).iter_mut().for_each(|y| *y *= x));
+                values
+                    .iter()
+                    .enumerate()
+                    .for_each(|(i, &x)| scaled.row_mut(i).iter_mut().for_each(|y| *y *= x));
                 assert_close(&times(&vectors, &scaled), &a, 1e-11);
             }
         }

@@ -17,7 +17,13 @@ pub(super) fn cholesky(mut a: Matrix) -> Matrix {
 }
 
 /// Solves `t x = b` with a triangle of `a` (or its transpose) for `t`.
-pub(super) fn triangular_solve(a: &Matrix, mut b: Matrix, lower: bool, transpose: bool, unit: bool) -> Matrix {
+pub(super) fn triangular_solve(
+    a: &Matrix,
+    mut b: Matrix,
+    lower: bool,
+    transpose: bool,
+    unit: bool,
+) -> Matrix {
     let n = a.rows;
     let forward = lower != transpose;
     let at = |i: usize, j: usize| if transpose { a[(j, i)] } else { a[(i, j)] };

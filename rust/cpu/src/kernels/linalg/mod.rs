@@ -166,7 +166,8 @@ fn task<T: Element<Wide = f64>>(kind: LinalgKind, args: &Args<'_>) -> Task {
             let data = x[i * rows * columns..(i + 1) * rows * columns].iter().map(|x| x.widen()).collect();
             Some(Matrix { rows, columns, data })
         };
-        let all: Vec<(Option<Matrix>, Option<Matrix>)> = (0..batch).map(|i| (matrix(0, i), matrix(1, i))).collect();
+        let all: Vec<(Option<Matrix>, Option<Matrix>)> =
+            (0..batch).map(|i| (matrix(0, i), matrix(1, i))).collect();
         // SAFETY: the results' own types; they are this step's own.
         let floats: Vec<_> = outputs
             .iter()
