@@ -59,17 +59,24 @@ _NAMES = {
     "callbacks.monitor_callback.MonitorCallback": ("oxhorn.callbacks.monitor_callback", "MonitorCallback"),
     "layers.rnn.dropout_rnn_cell.DropoutRNNCell": ("oxhorn.layers.rnn.dropout_rnn_cell", "DropoutRNNCell"),
     # Keras wraps these for remote paths.
+    "utils.file_utils.File": ("builtins", "open"),
+    "utils.file_utils.listdir": ("os", "listdir"),
     "utils.file_utils.exists": ("os.path", "exists"),
     "utils.file_utils.isdir": ("os.path", "isdir"),
     "utils.file_utils.join": ("os.path", "join"),
+    "utils.io_utils.print_msg": ("oxhorn._base.messages", "print_msg"),
+    "utils.summary_utils.print_summary": ("oxhorn.models.summary", "print_summary"),
     "ops.numpy.shape_equal": ("oxhorn._base.shapes", "shape_equal"),
 }
 
-_FLAGS = {
+_VALUES = {
     "backend.IS_THREAD_SAFE": True,
     "backend.SUPPORTS_COMPLEX_DTYPES": False,
     "backend.SUPPORTS_RAGGED_TENSORS": False,
     "backend.SUPPORTS_SPARSE_TENSORS": False,
+    "utils.removesuffix": str.removesuffix,
+    "utils.python_utils.removeprefix": str.removeprefix,
+    "utils.python_utils.removesuffix": str.removesuffix,
 }
 
 _ROOTS = ("oxhorn", "oxhorn._base", "oxhorn._training")
@@ -99,8 +106,8 @@ def lookup(name):
     """Oxhorn's object for one of Keras's internal names, given without `keras.src.`."""
     if name == "backend.common.backend_utils.compute_conv_transpose_padding_args_for_jax":
         return _conv_transpose_padding
-    if name in _FLAGS:
-        return _FLAGS[name]
+    if name in _VALUES:
+        return _VALUES[name]
     if name.startswith("ops."):
         found = _operation_class(name)
         if found is not None:

@@ -75,7 +75,7 @@ class ProgbarLogger(Callback):
 
     def _bar(self):
         if self.progbar is None:
-            self.progbar = Progbar(target=self.target, verbose=self.verbose, unit_name="step")
+            self.progbar = Progbar(target=self.target, verbose=self.verbose, stateless_metrics=[])
         return self.progbar
 
     def _update(self, steps, logs):

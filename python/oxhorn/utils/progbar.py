@@ -17,11 +17,31 @@ class Progbar:
         width: width of the bar in characters.
         verbose: 0 silent, 1 bar, 2 one line at the end.
         interval: seconds between two updates of the line at least.
-        stateful_metrics: accepted for compatibility: every value is shown as it is given.
+        stateful_metrics: names of values that are shown as they are given; others are averaged over steps.
+        stateless_metrics: in place of that, names of the values that are averaged.
         unit_name: what is counted.
+
+    Raises:
+        ValueError: for both kinds of names.
     """
 
-    def __init__(self, target, width=20, verbose=1, interval=0.05, stateful_metrics=None, unit_name="step"):
+    def __init__(
+        self,
+        target,
+        width=20,
+        verbose=1,
+        interval=0.05,
+        stateful_metrics=None,
+        stateless_metrics=None,
+        unit_name="step",
+    ):
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError(
+                "Only one of `stateful_metrics` (all others are averaged) and `stateless_metrics` (only "
+                "these are averaged) can be provided."
+            )
+        self.stateful_metrics = None if stateless_metrics is not None else set(stateful_metrics or ())
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
         self.target = target
         self.width = width
         self.verbose = verbose
@@ -50,7 +70,12 @@ class Progbar:
         if finalize is None:
             finalize = self.target is not None and current >= self.target
         for name, value in values or []:
-            self._values[name] = value
+            if finalize or not self._is_averaged(name):
+                self._values[name] = (value, 1)
+            else:
+                steps = max(current - self._seen, 1)
+                total, count = self._values.get(name, (0.0, 0))
+                self._values[name] = (total + np.multiply(value, steps), count + steps)
         self._seen = current
         now = time.time()
         if not self.verbose or (not finalize and (self.verbose != 1 or not self.is_due())):
@@ -71,6 +96,11 @@ class Progbar:
         """Shows `n` more steps."""
         self.update(self._seen + n, values)
 
+    def _is_averaged(self, name):
+        if self.stateless_metrics is not None:
+            return name in self.stateless_metrics
+        return name not in self.stateful_metrics
+
     def _line(self, current, elapsed, finalize):
         parts = []
         if self.target is not None:
@@ -88,8 +118,8 @@ class Progbar:
             parts[0] += (
                 f" {_duration(per_step * (self.target - current))} {_per_step(per_step)}/{self.unit_name}"
             )
-        for name, value in self._values.items():
-            value = np.mean(value)
+        for name, (total, count) in self._values.items():
+            value = np.mean(total) / count
             parts.append(
                 f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.4e}"
             )

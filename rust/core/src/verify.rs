@@ -202,8 +202,8 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::kernel::Load;
     use crate::NodeId;
+    use crate::kernel::Load;
     use crate::op::Ew;
 
     fn node(number: u32) -> Value {

@@ -19,7 +19,7 @@ use crate::multiversion;
 use crate::pool::{SharedMut, ThreadPool, parallel_for};
 
 /// Channels whose intermediate values stay in registers.
-const BLOCK: usize = 64;
+const BLOCK: usize = 32;
 /// Elements read that are worth a task of their own.
 const TASK: usize = 1 << 15;
 
@@ -240,6 +240,21 @@ impl<T: WindowElem> Combine<T> for Sum {
     }
 }
 
+/// Runs `$body` over blocks of channels from `$first` on, as large as possible, of constant size `$n`.
+macro_rules! in_blocks {
+    ($channels:expr, |$first:ident, $n:ident| $body:expr) => {
+        let mut $first = 0;
+        in_blocks!(@each $channels, $first, $n, $body; 32 8 1);
+    };
+    (@each $channels:expr, $first:ident, $n:ident, $body:expr; $($size:literal)*) => {$(
+        while $first + $size <= $channels {
+            const $n: usize = $size;
+            $body;
+            $first += $size;
+        }
+    )*};
+}
+
 /// Calls `$body` with `$order` bound to the order of a kind that has one.
 macro_rules! with_order {
     ($kind:expr, $order:ident => $body:expr) => {
@@ -423,32 +438,46 @@ multiversion! {
         channels: usize,
         to: &mut [T],
     ) {
-        let (mut best, mut value) = ([T::ZERO; BLOCK], [T::ZERO; BLOCK]);
         for (meetings, to) in columns.iter().zip(to.chunks_exact_mut(channels)) {
-            for (block, to) in to.chunks_mut(BLOCK).enumerate() {
-                // The loops below run over slices of one length and are vectors.
-                let (best, value) = (&mut best[..to.len()], &mut value[..to.len()]);
-                best.fill(C::IDENTITY);
-                for (x, _) in lines {
-                    for &(position, _) in meetings {
-                        let x = &x[position * channels + block * BLOCK..][..to.len()];
-                        best.iter_mut().zip(x).for_each(|(best, x)| *best = order.combine(*best, x.wide()));
-                    }
-                }
-                // Backwards, so that the first place of the extremum is the last to be written.
-                value.fill(T::ZERO);
-                for (x, v) in lines.iter().rev() {
-                    for &(position, _) in meetings.iter().rev() {
-                        let at = position * channels + block * BLOCK;
-                        let (x, v) = (&x[at..][..to.len()], &v[at..][..to.len()]);
-                        for (((value, best), x), v) in value.iter_mut().zip(&*best).zip(x).zip(v) {
-                            *value = if same(x.wide(), *best) { v.wide() } else { *value };
-                        }
-                    }
-                }
-                to.iter_mut().zip(&*value).for_each(|(to, &x)| *to = T::stored(x));
+            in_blocks!(channels, |first, N| pick_block::<T, C, N>(order, lines, meetings, channels, first, to));
+        }
+    }
+}
+
+/// `N` channels from `first` on of one window.
+#[inline(always)]
+fn pick_block<T: WindowElem, C: Combine<T>, const N: usize>(
+    order: C,
+    lines: &[(&[T], &[T])],
+    meetings: &[(usize, usize)],
+    channels: usize,
+    first: usize,
+    to: &mut [T],
+) {
+    let mut best = [C::IDENTITY; N];
+    for (x, _) in lines {
+        for &(position, _) in meetings {
+            let x = &x[position * channels + first..][..N];
+            for i in 0..N {
+                best[i] = order.combine(best[i], x[i].wide());
             }
         }
+    }
+    // Backwards, so that the first place of the extremum is the last to be written.
+    let mut value = [T::ZERO; N];
+    for (x, v) in lines.iter().rev() {
+        for &(position, _) in meetings.iter().rev() {
+            let at = position * channels + first;
+            let (x, v) = (&x[at..][..N], &v[at..][..N]);
+            for i in 0..N {
+                // Loaded first: a choice between places in memory would not become a vector.
+                let (v, other) = (v[i].wide(), value[i]);
+                value[i] = if same(x[i].wide(), best[i]) { v } else { other };
+            }
+        }
+    }
+    for (to, x) in to[first..first + N].iter_mut().zip(value) {
+        *to = T::stored(x);
     }
 }
 
@@ -529,43 +558,63 @@ multiversion! {
         first: usize,
         sums: &mut [T::Acc],
     ) {
-        let (mut best, mut winner) = ([T::ZERO; BLOCK], [0u32; BLOCK]);
         for (meetings, dy) in columns.iter().zip(dy.chunks_exact(channels)) {
-            for (block, dy) in dy.chunks(BLOCK).enumerate() {
-                // The loops below run over slices of one length and are vectors.
-                let (best, winner) = (&mut best[..dy.len()], &mut winner[..dy.len()]);
-                let first_channel = block * BLOCK;
-                best.fill(C::IDENTITY);
-                for line in lines {
-                    for &(position, _) in meetings {
-                        let x = &x[line + position * channels + first_channel..][..dy.len()];
-                        best.iter_mut().zip(x).for_each(|(best, x)| *best = order.combine(*best, x.wide()));
-                    }
-                }
-                // Backwards, so that the first place of the extremum is the last to be written.
-                let mut place = (lines.len() * meetings.len()) as u32;
-                for line in lines.iter().rev() {
-                    for &(position, _) in meetings.iter().rev() {
-                        place -= 1;
-                        let x = &x[line + position * channels + first_channel..][..dy.len()];
-                        for ((winner, best), x) in winner.iter_mut().zip(&*best).zip(x) {
-                            *winner = if same(x.wide(), *best) { place } else { *winner };
-                        }
-                    }
-                }
-                for line in lines {
-                    for &(position, _) in meetings {
-                        // Another part has the elements before and after this one's.
-                        let at = (line + position * channels + first_channel).wrapping_sub(first);
-                        if at < sums.len() {
-                            for ((sum, winner), dy) in sums[at..][..dy.len()].iter_mut().zip(&*winner).zip(dy) {
-                                *sum = T::add(*sum, if *winner == place { dy.wide() } else { T::ZERO });
-                            }
-                        }
-                        place += 1;
-                    }
+            in_blocks!(channels, |c, N| scatter_block::<T, C, N>(
+                order, lines, meetings, channels, c, x, &dy[c..c + N], first, sums
+            ));
+        }
+    }
+}
+
+/// `N` channels from `c` on of one window.
+#[inline(always)]
+fn scatter_block<T: WindowElem, C: Combine<T>, const N: usize>(
+    order: C,
+    lines: &[usize],
+    meetings: &[(usize, usize)],
+    channels: usize,
+    c: usize,
+    x: &[T],
+    dy: &[T],
+    first: usize,
+    sums: &mut [T::Acc],
+) {
+    let mut best = [C::IDENTITY; N];
+    for line in lines {
+        for &(position, _) in meetings {
+            let x = &x[line + position * channels + c..][..N];
+            for i in 0..N {
+                best[i] = order.combine(best[i], x[i].wide());
+            }
+        }
+    }
+    // Backwards, so that the first place of the extremum is the last to be written.
+    let mut winner = [0u32; N];
+    let mut place = (lines.len() * meetings.len()) as u32;
+    for line in lines.iter().rev() {
+        for &(position, _) in meetings.iter().rev() {
+            place -= 1;
+            let x = &x[line + position * channels + c..][..N];
+            for i in 0..N {
+                let other = winner[i];
+                winner[i] = if same(x[i].wide(), best[i]) { place } else { other };
+            }
+        }
+    }
+    let dy = &dy[..N];
+    let mut place = 0;
+    for line in lines {
+        for &(position, _) in meetings {
+            // Another part has the elements before and after this one's.
+            let at = (line + position * channels + c).wrapping_sub(first);
+            if at < sums.len() {
+                let sums = &mut sums[at..][..N];
+                for i in 0..N {
+                    let dy = dy[i].wide();
+                    sums[i] = T::add(sums[i], if winner[i] == place { dy } else { T::ZERO });
                 }
             }
+            place += 1;
         }
     }
 }

@@ -136,7 +136,8 @@ fn run(inputs: &[Tensor], build: Build<'_>) -> Result<Vec<Tensor>> {
 /// Runs a graph through the cache; outputs that are views of inputs share their buffers.
 pub(crate) fn run_graph(mut graph: Graph, mut buffers: Vec<BufferRef>) -> Result<Vec<Tensor>> {
     let types = graph.output_types();
-    let aliases: SmallVec<[Option<u32>; 2]> = graph.outputs.iter().map(|&v| view_of_input(&graph, v)).collect();
+    let aliases: SmallVec<[Option<u32>; 2]> =
+        graph.outputs.iter().map(|&v| view_of_input(&graph, v)).collect();
     let shared: SmallVec<[Option<BufferRef>; 2]> =
         aliases.iter().map(|alias| alias.map(|i| buffers[i as usize].clone())).collect();
     let mut computed = Vec::new().into_iter();

@@ -54,7 +54,12 @@ pub fn while_loop(
     let types: Vec<TensorType> = carry.iter().map(|c| c.ty().clone()).collect();
     let test = record_body(types.clone(), |inputs| {
         let test = condition(inputs)?;
-        same_types("while_loop", "condition", [&TensorType::new(DType::Bool, [])], std::slice::from_ref(&test))?;
+        same_types(
+            "while_loop",
+            "condition",
+            [&TensorType::new(DType::Bool, [])],
+            std::slice::from_ref(&test),
+        )?;
         Ok(vec![test])
     })?;
     let step = record_body(types, |inputs| {

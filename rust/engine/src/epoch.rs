@@ -39,7 +39,8 @@ impl EpochLoop {
             _ => return Err(Error::invalid("epoch: expected at least one array with a sample axis")),
         };
         if let Some(bad) = arrays.iter().find(|a| a.shape().first() != Some(&available)) {
-            let message = format!("epoch: expected {available} samples, got an array of shape {}", bad.shape());
+            let message =
+                format!("epoch: expected {available} samples, got an array of shape {}", bad.shape());
             return Err(Error::invalid(message));
         }
         if batch == 0 {
@@ -47,7 +48,9 @@ impl EpochLoop {
         }
         let samples = order.as_ref().map_or(available, Vec::len);
         if let Some(&bad) = order.iter().flatten().find(|&&i| i < 0 || i as usize >= available) {
-            return Err(Error::invalid(format!("epoch: sample {bad} is out of range for {available} samples")));
+            return Err(Error::invalid(format!(
+                "epoch: sample {bad} is out of range for {available} samples"
+            )));
         }
         let constants = constants.iter().map(|t| t.buffer().cloned()).collect::<Result<_>>()?;
         let gather = Self::compile_gather(&arrays, batch)?;
@@ -145,7 +148,11 @@ impl EpochLoop {
         for (index, (array, expected)) in self.arrays.iter().zip(expected).enumerate() {
             let got = Self::batch_type(array, self.batch);
             if got != *expected {
-                return Err(Error::Argument { index, expected: expected.clone(), got });
+                return Err(Error::Argument {
+                    index,
+                    expected: Box::new(expected.clone()),
+                    got: Box::new(got),
+                });
             }
         }
         Ok(())

@@ -17,20 +17,22 @@ pub enum Error {
         "a traced tensor of type {0:?} has no value yet: it stands for a value of the graph that is being \
          recorded. Use tensor operations instead of Python numbers here, or run eagerly"
     )]
-    TracedValue(TensorType),
+    TracedValue(Box<TensorType>),
     /// A traced tensor was used after its trace had ended, or inside another one.
     #[error("a traced tensor was used outside the trace that made it")]
     ForeignTrace,
     /// State was assigned where the trace cannot follow it.
-    #[error("a variable was assigned inside the body of a loop or branch; return the new value from the body instead")]
+    #[error(
+        "a variable was assigned inside the body of a loop or branch; return the new value from the body instead"
+    )]
     NestedAssign,
     /// A state slot received a value of another type.
     #[error("slot: expected a value of type {expected:?}, got {got:?}")]
     SlotType {
         /// Type of the slot.
-        expected: TensorType,
+        expected: Box<TensorType>,
         /// Type of the value.
-        got: TensorType,
+        got: Box<TensorType>,
     },
     /// A compiled function was called with other arguments than it was traced for.
     #[error("function argument {index}: expected {expected:?}, got {got:?}")]
@@ -38,9 +40,9 @@ pub enum Error {
         /// Which argument.
         index: usize,
         /// The traced type.
-        expected: TensorType,
+        expected: Box<TensorType>,
         /// The type given.
-        got: TensorType,
+        got: Box<TensorType>,
     },
     /// A compiled function was called with another number of arguments.
     #[error("function: expected {expected} arguments, got {got}")]

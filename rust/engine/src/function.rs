@@ -130,7 +130,7 @@ impl Function {
         let mut buffers = Vec::with_capacity(arguments.len());
         for (index, (argument, expected)) in arguments.iter().zip(&self.arguments).enumerate() {
             if argument.ty() != expected {
-                let (expected, got) = (expected.clone(), argument.ty().clone());
+                let (expected, got) = (Box::new(expected.clone()), Box::new(argument.ty().clone()));
                 return Err(Error::Argument { index, expected, got });
             }
             buffers.push(argument.buffer()?.clone());

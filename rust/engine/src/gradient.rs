@@ -28,10 +28,7 @@ pub enum Wrt<'a> {
 /// respect to each source; `None` for a source on which no target depends.
 ///
 /// The targets must come from the trace in which this is called, or from a tape that is still alive.
-pub fn gradient(
-    targets: &[(&Tensor, Option<&Tensor>)],
-    sources: &[Wrt<'_>],
-) -> Result<Vec<Option<Tensor>>> {
+pub fn gradient(targets: &[(&Tensor, Option<&Tensor>)], sources: &[Wrt<'_>]) -> Result<Vec<Option<Tensor>>> {
     let Some((first, _)) = targets.first() else {
         return Ok(vec![None; sources.len()]);
     };
@@ -68,8 +65,7 @@ fn traced(
         })
         .collect();
     let mut graph = trace.take_graph();
-    let (result, added) =
-        differentiate(trace.id(), trace.parent().cloned(), &mut graph, &pairs, &leaves);
+    let (result, added) = differentiate(trace.id(), trace.parent().cloned(), &mut graph, &pairs, &leaves);
     let result = result.map(|gradients| {
         gradients.into_iter().map(|g| g.map(|v| trace.tensor(graph.ty(v).clone(), v))).collect()
     });
@@ -131,9 +127,8 @@ fn differentiate(
 ) -> (Result<Vec<Option<Value>>>, Vec<Source>) {
     CURRENT.with_borrow_mut(|stack| stack.push(Differentiation { id, parent, added: Vec::new() }));
     let flat: Vec<Value> = leaves.iter().flatten().copied().collect();
-    let result = autodiff::gradient(graph, pairs, &flat).map_err(|error| {
-        CALLBACK_ERROR.with_borrow_mut(Option::take).unwrap_or(Error::Core(error))
-    });
+    let result = autodiff::gradient(graph, pairs, &flat)
+        .map_err(|error| CALLBACK_ERROR.with_borrow_mut(Option::take).unwrap_or(Error::Core(error)));
     let added = CURRENT.with_borrow_mut(|stack| stack.pop().map(|d| d.added).unwrap_or_default());
     let summed = result.and_then(|flat| {
         let mut flat = flat.into_iter();
@@ -169,7 +164,10 @@ impl CustomRule for UserRule {
             let ty = |value| trace.with_graph(|graph| graph.ty(value).clone());
             let tensors: Vec<Tensor> = cotangents.iter().map(|&v| trace.tensor(ty(v), v)).collect();
             let gradients = (self.0)(&tensors)?;
-            gradients.iter().map(|g| g.as_ref().map(|t| trace.value_of(t)).transpose()).collect::<Result<Vec<_>>>()
+            gradients
+                .iter()
+                .map(|g| g.as_ref().map(|t| trace.value_of(t)).transpose())
+                .collect::<Result<Vec<_>>>()
         });
         let (inner, added) = trace.into_parts();
         *graph = inner;

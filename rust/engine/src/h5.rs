@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 
 use hdf5_pure::{
     AttrValue, Dataset, DatasetBuilder, Datatype, DatatypeByteOrder, EnumTypeBuilder, File, FileBuilder,
-    FinishedGroup, FloatingPointLayout, Group as FileGroup, GroupBuilder, Layout, LibVer, VlenStringReadOptions,
-    make_f32_type, make_f64_type, make_i8_type, make_i16_type, make_i32_type, make_i64_type, make_u8_type,
-    make_u16_type, make_u32_type, make_u64_type,
+    FinishedGroup, FloatingPointLayout, Group as FileGroup, GroupBuilder, Layout, LibVer,
+    VlenStringReadOptions, make_f32_type, make_f64_type, make_i8_type, make_i16_type, make_i32_type,
+    make_i64_type, make_u8_type, make_u16_type, make_u32_type, make_u64_type,
 };
 
 use crate::{DType, Error, Result};
@@ -79,7 +79,8 @@ fn failed(error: impl std::fmt::Display) -> Error {
 pub fn read(bytes: Vec<u8>, max_bytes: u64) -> Result<Group> {
     let stored = bytes.len() as u64;
     let file = File::from_bytes(bytes).map_err(failed)?;
-    let mut budget = Budget { left: max_bytes.min(stored.saturating_mul(MAX_EXPANSION)), objects: stored / 16 };
+    let mut budget =
+        Budget { left: max_bytes.min(stored.saturating_mul(MAX_EXPANSION)), objects: stored / 16 };
     read_group(&file.root(), &mut budget, 0)
 }
 
@@ -99,7 +100,8 @@ impl Budget {
     }
 
     fn object(&mut self) -> Result<()> {
-        self.objects = self.objects.checked_sub(1).ok_or_else(|| failed("more objects than the file can hold"))?;
+        self.objects =
+            self.objects.checked_sub(1).ok_or_else(|| failed("more objects than the file can hold"))?;
         Ok(())
     }
 }
@@ -324,10 +326,12 @@ mod tests {
     use super::*;
 
     fn sample() -> Group {
-        let array = |shape: &[usize], data| Array { shape: shape.to_vec(), data, attributes: BTreeMap::new() };
+        let array =
+            |shape: &[usize], data| Array { shape: shape.to_vec(), data, attributes: BTreeMap::new() };
         let mut layer = Group::default();
         layer.attributes.insert("name".into(), Attribute::String("dense".into()));
-        let floats: Vec<u8> = [1.0f32, -2.5, 3.25, 0.0, 7.0, -0.0].iter().flat_map(|v| v.to_le_bytes()).collect();
+        let floats: Vec<u8> =
+            [1.0f32, -2.5, 3.25, 0.0, 7.0, -0.0].iter().flat_map(|v| v.to_le_bytes()).collect();
         layer.arrays.insert("0".into(), array(&[2, 3], Data::Numbers(DType::F32, floats)));
         layer.arrays.insert("1".into(), array(&[2], Data::Numbers(DType::Bool, vec![0, 1])));
         layer.arrays.insert("2".into(), array(&[], Data::Numbers(DType::I64, 5i64.to_le_bytes().to_vec())));
@@ -337,7 +341,8 @@ mod tests {
         let mut root = Group::default();
         let names = Attribute::Strings(vec!["a".into(), "b/ä".into()]);
         root.attributes.insert("layer_names".into(), names);
-        root.groups.insert("layers".into(), Group { groups: [("dense".into(), layer)].into(), ..Group::default() });
+        root.groups
+            .insert("layers".into(), Group { groups: [("dense".into(), layer)].into(), ..Group::default() });
         root
     }
 

@@ -3,8 +3,8 @@
 
 use oxhorn_core::op::{
     ArgKind, ArgReduce, Cumulative, CumulativeKind, DynamicSlice, DynamicUpdateSlice, Ew, Full, Gather,
-    GatherAlong, GatherNd, Iota, Linalg, LinalgKind, LogSoftmax, RandomBits, ReduceKind, ScatterMode, ScatterNd,
-    Softmax, Sort, TopK, Window, WindowReduce,
+    GatherAlong, GatherNd, Iota, Linalg, LinalgKind, LogSoftmax, RandomBits, ReduceKind, ScatterMode,
+    ScatterNd, Softmax, Sort, TopK, Window, WindowReduce,
 };
 use oxhorn_core::promotion::{self, Operand};
 use oxhorn_core::shape::Dims;
@@ -111,7 +111,9 @@ pub fn elementwise(op: Ew, args: &[Arg]) -> Result<Tensor> {
         let tensors = args
             .iter()
             .enumerate()
-            .map(|(i, arg)| Ok(Arg::Tensor(Tensor::scalar(arg.scalar(wanted(i)).unwrap_or(Scalar::zero(dtype)))?)))
+            .map(|(i, arg)| {
+                Ok(Arg::Tensor(Tensor::scalar(arg.scalar(wanted(i)).unwrap_or(Scalar::zero(dtype)))?))
+            })
             .collect::<Result<Vec<_>>>()?;
         return elementwise(op, &tensors);
     }

@@ -60,7 +60,10 @@ impl Slot {
     /// Sets the value; inside a trace, rebinds the slot.
     pub fn write(&self, value: &Tensor) -> Result<()> {
         if value.ty() != self.ty() {
-            return Err(Error::SlotType { expected: self.ty().clone(), got: value.ty().clone() });
+            return Err(Error::SlotType {
+                expected: Box::new(self.ty().clone()),
+                got: Box::new(value.ty().clone()),
+            });
         }
         match context::current() {
             Context::Trace(trace) => trace.write_slot(self, value),

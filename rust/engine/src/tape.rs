@@ -73,7 +73,11 @@ impl Recording {
             .map(|(tensor, value)| value.map_or_else(|| state.leaf(tensor), Ok))
             .collect::<Result<Vec<_>>>()?;
         let results = build(&mut state.graph, &values)?;
-        results.into_iter().zip(outputs).map(|(value, output)| state.computed(self.0.id, value, &output)).collect()
+        results
+            .into_iter()
+            .zip(outputs)
+            .map(|(value, output)| state.computed(self.0.id, value, &output))
+            .collect()
     }
 
     fn recorded(&self, tensor: &Tensor) -> Option<Value> {

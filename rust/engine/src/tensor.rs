@@ -103,7 +103,7 @@ impl Tensor {
     pub fn buffer(&self) -> Result<&BufferRef> {
         match &self.0.repr {
             Repr::Concrete { buffer, .. } => Ok(buffer),
-            Repr::Traced(_) => Err(Error::TracedValue(self.0.ty.clone())),
+            Repr::Traced(_) => Err(Error::TracedValue(Box::new(self.0.ty.clone()))),
         }
     }
 

@@ -189,7 +189,9 @@ impl Trace {
             return Ok(value);
         }
         if let Some(value) = constant(tensor) {
-            return Ok(state.graph.add1(oxhorn_core::op::Full { shape: tensor.shape().clone(), value }, &[])?);
+            return Ok(state
+                .graph
+                .add1(oxhorn_core::op::Full { shape: tensor.shape().clone(), value }, &[])?);
         }
         // The capture keeps the buffer alive, so its address stays its own.
         state.sources.push(Source::Capture(tensor.clone()));

@@ -4,7 +4,6 @@ use std::any::Any;
 use std::ffi::c_void;
 use std::ptr;
 
-
 use numpy::npyffi::{NPY_ARRAY_C_CONTIGUOUS, NpyTypes, PY_ARRAY_API, get_type_object, npy_intp};
 use numpy::{PyUntypedArray, PyUntypedArrayMethods};
 use oxhorn::{BufferRef, DType, Tensor, TensorType};

@@ -50,9 +50,9 @@ fn int(object: &Bound<'_, PyAny>) -> PyResult<Arg> {
     if let Ok(value) = object.extract::<i64>() {
         return Ok(Arg::Int(value));
     }
-    let value: u64 = object
-        .extract()
-        .map_err(|_| pyo3::exceptions::PyOverflowError::new_err("integer too large to convert to a tensor"))?;
+    let value: u64 = object.extract().map_err(|_| {
+        pyo3::exceptions::PyOverflowError::new_err("integer too large to convert to a tensor")
+    })?;
     guard(|| Tensor::scalar(Scalar::from_u64(value, DType::U64))).map(Arg::Tensor)
 }
 

@@ -5,10 +5,17 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use oxhorn::Error;
 use oxhorn_core::Error as CoreError;
-use pyo3::exceptions::{PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{
+    PyKeyboardInterrupt, PyMemoryError, PyNotImplementedError, PyRuntimeError, PyTypeError, PyValueError,
+};
 use pyo3::prelude::*;
 
-pyo3::create_exception!(oxhorn._core, InternalError, PyRuntimeError, "A defect in the engine, caught at the boundary.");
+pyo3::create_exception!(
+    oxhorn._core,
+    InternalError,
+    PyRuntimeError,
+    "A defect in the engine, caught at the boundary."
+);
 pyo3::create_exception!(
     oxhorn._core,
     TracedValueError,

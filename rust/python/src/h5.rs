@@ -53,11 +53,16 @@ fn data_to_array(py: Python<'_>, array: Array) -> PyResult<Bound<'_, PyAny>> {
         Data::Opaque(1, bytes) => (DType::U8, bytes),
         Data::Opaque(2, bytes) => (DType::U16, bytes),
         Data::Opaque(size, _) => {
-            return Err(PyValueError::new_err(format!("HDF5: opaque elements of {size} bytes are not known")));
+            return Err(PyValueError::new_err(format!(
+                "HDF5: opaque elements of {size} bytes are not known"
+            )));
         }
         Data::Strings(strings) => {
             let list = PyList::new(py, strings)?;
-            return numpy_module(py)?.getattr("array")?.call1((list,))?.call_method1("reshape", (array.shape,));
+            return numpy_module(py)?
+                .getattr("array")?
+                .call1((list,))?
+                .call_method1("reshape", (array.shape,));
         }
     };
     let ty = TensorType::new(dtype, array.shape.as_slice());

@@ -152,13 +152,21 @@ impl PyEpochLoop {
         let arrays = arrays.try_iter()?.map(lend).collect::<PyResult<Vec<_>>>()?;
         let constants = constants.map(convert::tensors).transpose()?.unwrap_or_default();
         let order = order.map(convert::tensor).transpose()?;
-        let order = order.map(|t| guard(|| oxhorn::ops::cast(&t, oxhorn::DType::I64)?.to_vec())).transpose()?;
+        let order =
+            order.map(|t| guard(|| oxhorn::ops::cast(&t, oxhorn::DType::I64)?.to_vec())).transpose()?;
         guard(|| EpochLoop::new(arrays, batch_size, order, &constants)).map(|inner| Self(Mutex::new(inner)))
     }
     #[pyo3(signature = (function, max_steps, max_seconds=0.05))]
-    fn run(&self, py: Python<'_>, function: &PyFunction, max_steps: usize, max_seconds: f64) -> PyResult<usize> {
-        let limit = Duration::try_from_secs_f64(max_seconds)
-            .map_err(|_| PyValueError::new_err(format!("expected non-negative seconds, got {max_seconds}")))?;
+    fn run(
+        &self,
+        py: Python<'_>,
+        function: &PyFunction,
+        max_steps: usize,
+        max_seconds: f64,
+    ) -> PyResult<usize> {
+        let limit = Duration::try_from_secs_f64(max_seconds).map_err(|_| {
+            PyValueError::new_err(format!("expected non-negative seconds, got {max_seconds}"))
+        })?;
         py.detach(|| guard(|| self.inner().run(&function.0, max_steps, limit)))
     }
     #[getter]

@@ -112,10 +112,18 @@ impl PyTensor {
     fn __rrshift__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
         binary(Ew::Shr, other, slf.as_any())
     }
-    fn __pow__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    fn __pow__(
+        slf: &Bound<'_, Self>,
+        other: &Bound<'_, PyAny>,
+        _modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
         binary(Ew::Pow, slf.as_any(), other)
     }
-    fn __rpow__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>, _modulo: Option<&Bound<'_, PyAny>>) -> PyResult<Py<PyAny>> {
+    fn __rpow__(
+        slf: &Bound<'_, Self>,
+        other: &Bound<'_, PyAny>,
+        _modulo: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Py<PyAny>> {
         binary(Ew::Pow, other, slf.as_any())
     }
     fn __matmul__(slf: &Bound<'_, Self>, other: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
@@ -304,7 +312,10 @@ impl PyTensor {
         guard(|| ops::cast(&self.0, dtype)).map(PyTensor)
     }
     #[pyo3(signature = (**_kwargs))]
-    fn __dlpack__<'py>(slf: &Bound<'py, Self>, _kwargs: Option<&Bound<'py, PyDict>>) -> PyResult<Bound<'py, PyAny>> {
+    fn __dlpack__<'py>(
+        slf: &Bound<'py, Self>,
+        _kwargs: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
         crate::dlpack::export(slf)
     }
     fn __dlpack_device__(&self) -> (i32, i32) {
@@ -340,7 +351,10 @@ fn only_scalar(tensor: &Tensor, name: &str) -> PyResult<()> {
     if tensor.shape().numel() == 1 {
         return Ok(());
     }
-    Err(PyTypeError::new_err(format!("{name}() of a tensor of shape {}: expected one element", tensor.shape())))
+    Err(PyTypeError::new_err(format!(
+        "{name}() of a tensor of shape {}: expected one element",
+        tensor.shape()
+    )))
 }
 
 /// Rebuilds a pickled tensor.
