@@ -2,6 +2,7 @@
 
 import io
 import os
+import pathlib
 import pickle
 import tarfile
 import zipfile
@@ -13,7 +14,8 @@ import pytest
 from oxhorn import datasets
 from oxhorn.datasets import _files, boston_housing, california_housing, cifar10, cifar100, imdb, reuters
 
-DATA = os.environ.get("OXHORN_TEST_DATA", "/work/shared/data")
+_BESIDE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = os.environ.get("OXHORN_TEST_DATA", str(_BESIDE))
 needs_data = pytest.mark.skipif(not os.path.isdir(os.path.join(DATA, "datasets")), reason="no data sets here")
 
 

@@ -15,7 +15,8 @@ import pytest
 import oxhorn
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "examples"
-DATA = pathlib.Path(os.environ.get("OXHORN_TEST_DATA", "/work/shared/data")) / "datasets"
+_BESIDE = pathlib.Path(__file__).resolve().parents[3] / "shared" / "data"
+DATA = pathlib.Path(os.environ.get("OXHORN_TEST_DATA", _BESIDE)) / "datasets"
 
 # Example -> arguments of its quick form, and the least accuracy that it then has.
 ACCURACIES = {
