@@ -29,7 +29,7 @@ CASES = {
     "lengths differ": (lambda m: m.fit(good()[0], good(5)[1], verbose=0), ValueError, "cardinality"),
     "no data": (lambda m: m.fit(np.zeros((0, 4)), np.zeros((0, 2)), verbose=0), ValueError, "non-empty"),
     "object array": (
-        lambda m: m.fit(np.array([[1], "a"], dtype=object), np.zeros((2, 2)), verbose=0), ValueError, "dtype"),
+        lambda m: m.fit(np.array([[1], "a"], dtype=object), verbose=0), ValueError, "dtype"),
     "text": (lambda m: m.predict(np.array([["a", "b", "c", "d"]]), verbose=0), ValueError, "dtype"),
     "weights of the wrong shape": (
         lambda m: m.set_weights([np.zeros((3, 2)), np.zeros(2)]), ValueError, r"\(3, 2\)"),
