@@ -3,6 +3,7 @@
 //! Axes on which nothing slides are merged: the leading ones into a batch, the trailing ones into
 //! channels, over which the loops are vectors. Padding is skipped, not read. A NaN counts as greater
 //! (and as less) than every number, as in NumPy.
+#![allow(clippy::int_plus_one)] // in `in_blocks!`, where the block of one is a case among several
 
 use std::ops::Range;
 
