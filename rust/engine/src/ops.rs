@@ -137,12 +137,13 @@ fn too_few() -> oxhorn_core::Error {
     oxhorn_core::Error::Internal("fewer values than operands".into())
 }
 
-/// Defines functions that append one op to the graph for one result.
+/// Appends or runs one op that has one result.
 fn emit1(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Tensor> {
     let op = op.into();
     apply1(inputs, |graph, values| graph.add1(op.clone(), values))
 }
 
+/// [`emit1`] for any number of results.
 fn emit(op: impl Into<Op>, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let op = op.into();
     apply(inputs, &mut |graph, values| Ok(graph.add(op.clone(), values)?.into_iter().collect()))
