@@ -19,10 +19,10 @@ mod tiles;
 pub use geometry::ConvGeometry;
 pub(crate) use geometry::{Axis, Meetings};
 
-use crate::gemm::drive::{TASK, TASKS, product, with_wide};
+use crate::gemm::drive::{TASK, TASKS, with_wide};
 use crate::gemm::elem::Float;
 use crate::gemm::kernel::Real;
-use crate::gemm::{Epilogue, GemmDims, MatMut, MatRef, scratch};
+use crate::gemm::{Epilogue, GemmDims, MatMut, MatRef, gemm_on, scratch};
 use crate::isa::Isa;
 use crate::pool::{SharedMut, ThreadPool};
 use fused::Pass;
@@ -133,9 +133,9 @@ fn forward_on<T: Float>(
     }
     if g.is_pointwise() {
         let dims = GemmDims { batch: 1, m: g.batch * g.outputs(), n: g.c_out, k: g.c_in };
-        return product(
-            pool,
+        return gemm_on(
             isa,
+            pool,
             &dims,
             matrix(x, g.c_in),
             matrix(w, g.c_out),
@@ -205,9 +205,9 @@ fn grad_input_on<T: Float>(pool: &ThreadPool, isa: Isa, g: &ConvGeometry, dy: &[
     if g.is_pointwise() {
         let dims = GemmDims { batch: 1, m: g.batch * g.outputs(), n: g.c_in, k: g.c_out };
         let w = MatRef { data: w, row_stride: 1, col_stride: g.c_out, batch_stride: 0 };
-        return product(
-            pool,
+        return gemm_on(
             isa,
+            pool,
             &dims,
             matrix(dy, g.c_out),
             w,

@@ -36,6 +36,7 @@ const PAGE: usize = 4096;
 impl<T: Float> GemmElem for T {
     fn product(
         pool: &ThreadPool,
+        isa: Isa,
         dims: &GemmDims,
         a: MatRef<'_, T>,
         b: MatRef<'_, T>,
@@ -43,7 +44,28 @@ impl<T: Float> GemmElem for T {
         accumulate: bool,
         epilogue: Epilogue<'_, T>,
     ) {
-        product(pool, Isa::get(), dims, a, b, c, accumulate, epilogue);
+        let &GemmDims { batch, m, n, k } = dims;
+        let stored = T::shared(SharedMut::new(c.data));
+        with_wide(isa, epilogue.bias, |bias| {
+            let one = |i: usize, help: Help<'_>| {
+                let (a, b) = (Block::of(a, i, k), Block::of(b, i, k));
+                let job = Job { isa, m, n, k, a, b, accumulate, bias, relu: epilogue.relu };
+                let start = i * c.batch_stride;
+                match &stored {
+                    Ok(c_wide) => single(help, &job, Target { c: c_wide, start, row_stride: c.row_stride }),
+                    Err(c_stored) => narrow(help, &job, c_stored, start, c.row_stride),
+                }
+            };
+            let work = m * n * k.max(1);
+            if batch >= TASKS || work < TASK {
+                let grain = (TASK / work).clamp(1, batch);
+                run(Some(pool), batch.div_ceil(grain), |task| {
+                    (task * grain..batch.min((task + 1) * grain)).for_each(|i| one(i, None));
+                });
+            } else {
+                (0..batch).for_each(|i| one(i, Some(pool)));
+            }
+        });
     }
 }
 
@@ -128,41 +150,6 @@ impl Parts {
     pub fn iter(self) -> impl Iterator<Item = Range<usize>> {
         (0..self.count).map(move |i| self.get(i))
     }
-}
-
-/// The product on a given instruction set.
-pub(crate) fn product<T: Float>(
-    pool: &ThreadPool,
-    isa: Isa,
-    dims: &GemmDims,
-    a: MatRef<'_, T>,
-    b: MatRef<'_, T>,
-    c: MatMut<'_, T>,
-    accumulate: bool,
-    epilogue: Epilogue<'_, T>,
-) {
-    let &GemmDims { batch, m, n, k } = dims;
-    let stored = T::shared(SharedMut::new(c.data));
-    with_wide(isa, epilogue.bias, |bias| {
-        let one = |i: usize, help: Help<'_>| {
-            let (a, b) = (Block::of(a, i, k), Block::of(b, i, k));
-            let job = Job { isa, m, n, k, a, b, accumulate, bias, relu: epilogue.relu };
-            let start = i * c.batch_stride;
-            match &stored {
-                Ok(c_wide) => single(help, &job, Target { c: c_wide, start, row_stride: c.row_stride }),
-                Err(c_stored) => narrow(help, &job, c_stored, start, c.row_stride),
-            }
-        };
-        let work = m * n * k.max(1);
-        if batch >= TASKS || work < TASK {
-            let grain = (TASK / work).clamp(1, batch);
-            run(Some(pool), batch.div_ceil(grain), |task| {
-                (task * grain..batch.min((task + 1) * grain)).for_each(|i| one(i, None));
-            });
-        } else {
-            (0..batch).for_each(|i| one(i, Some(pool)));
-        }
-    });
 }
 
 /// Calls `body` with the slice in the accumulator's type.

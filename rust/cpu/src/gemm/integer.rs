@@ -1,6 +1,7 @@
 //! Integer products: a plain loop, rows shared out.
 
 use super::{Epilogue, GemmDims, GemmElem, MatMut, MatRef};
+use crate::isa::Isa;
 use crate::pool::{SharedMut, ThreadPool, parallel_for};
 
 /// Multiply-adds that are worth a task of their own.
@@ -11,6 +12,7 @@ macro_rules! integer {
         impl GemmElem for $elem {
             fn product(
                 pool: &ThreadPool,
+                _: Isa,
                 dims: &GemmDims,
                 a: MatRef<'_, Self>,
                 b: MatRef<'_, Self>,

@@ -17,6 +17,7 @@ pub(crate) mod scratch;
 mod simd;
 mod vector;
 
+use crate::isa::Isa;
 use crate::pool::ThreadPool;
 
 /// Sizes of a product: C (batch, m, n) = A (batch, m, k) B (batch, k, n).
@@ -85,6 +86,7 @@ pub trait GemmElem: Copy {
     #[doc(hidden)]
     fn product(
         pool: &ThreadPool,
+        isa: Isa,
         dims: &GemmDims,
         a: MatRef<'_, Self>,
         b: MatRef<'_, Self>,
@@ -99,6 +101,20 @@ pub trait GemmElem: Copy {
 /// # Panics
 /// When an operand is too short for the sizes, or rows of C overlap.
 pub fn gemm<T: GemmElem>(
+    pool: &ThreadPool,
+    dims: &GemmDims,
+    a: MatRef<'_, T>,
+    b: MatRef<'_, T>,
+    c: MatMut<'_, T>,
+    accumulate: bool,
+    epilogue: Epilogue<'_, T>,
+) {
+    gemm_on(Isa::get(), pool, dims, a, b, c, accumulate, epilogue);
+}
+
+/// [`gemm`] on a given instruction set.
+pub(crate) fn gemm_on<T: GemmElem>(
+    isa: Isa,
     pool: &ThreadPool,
     dims: &GemmDims,
     a: MatRef<'_, T>,
@@ -126,7 +142,7 @@ pub fn gemm<T: GemmElem>(
     if let Some(bias) = epilogue.bias {
         assert!(bias.len() == n, "gemm: expected a bias of {n} elements, got {}", bias.len());
     }
-    T::product(pool, dims, a, b, c, accumulate, epilogue);
+    T::product(pool, isa, dims, a, b, c, accumulate, epilogue);
 }
 
 /// Panics unless the element with the greatest index of each axis is inside.
@@ -141,7 +157,6 @@ fn check(name: &str, len: usize, axes: &[(usize, usize)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::isa::Isa;
     use elem::Float;
     use half::{bf16, f16};
     use proptest::prelude::*;
@@ -233,7 +248,7 @@ mod tests {
         let pool = ThreadPool::new(2);
         for isa in Isa::available() {
             run_case(case, from, |dims, a, b, c, accumulate, epilogue| {
-                drive::product(&pool, isa, dims, a, b, c, accumulate, epilogue);
+                gemm_on(isa, &pool, dims, a, b, c, accumulate, epilogue);
             });
         }
     }
