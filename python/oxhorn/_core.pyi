@@ -335,6 +335,10 @@ def gradient(
 
 def set_num_threads(n: int) -> None: ...
 def num_threads() -> int: ...
+def profile() -> list[tuple[str, int, float]]:
+    """Instructions that ran since the start, with how often and how many seconds in all, the longest
+    first. Empty unless `OXHORN_PROFILE` was set when the process started."""
+
 def plan_cache_info() -> dict[str, int]:
     """hits, misses, evictions, entries, capacity of the eager plan cache."""
 

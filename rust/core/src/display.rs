@@ -10,7 +10,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use crate::kernel::{Instr, Kernel};
-use crate::plan::{Operand, Place};
+use crate::plan::{Operand, Place, Step};
 use crate::{Graph, Op, Plan, Value};
 
 /// Items with a separator between them.
@@ -150,6 +150,20 @@ impl Display for Place {
 impl Display for Operand {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{:?}", self.place, self.ty)
+    }
+}
+
+/// The instruction with its operands' types but not their places, on one line.
+impl Display for Step {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}(", Head(&self.op))?;
+        list(f, &self.inputs, ", ", |f, o| write!(f, "{:?}", o.ty))?;
+        f.write_str(") -> ")?;
+        list(f, &self.outputs, ", ", |f, o| write!(f, "{:?}", o.ty))?;
+        match &self.op {
+            Op::Fused(kernel) => write!(f, " {{ {kernel} }}"),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use smallvec::SmallVec;
 use crate::device::Shared;
 use crate::kernels;
 use crate::memory::{CpuBuffer, Memory, address};
+use crate::profile;
 use crate::step::{Arg, Args, At, Frame, Layout, Task};
 
 /// Arenas kept for later runs, per executable.
@@ -46,7 +47,7 @@ impl Program {
         for step in &plan.steps {
             layout.top = floor;
             let (task, nested) = place.compile(step, layout)?;
-            tasks.push(task);
+            tasks.push(profile::measured(step, task));
             count += 1 + nested;
             peak = peak.max(layout.top);
         }

@@ -13,6 +13,7 @@ pub mod isa;
 mod kernels;
 mod memory;
 pub mod pool;
+pub mod profile;
 mod step;
 #[cfg(test)]
 mod testing;

@@ -276,6 +276,13 @@ fn plan_cache_info(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(dict)
 }
 
+/// (instruction, calls, seconds), the longest first.
+#[pyfunction]
+fn profile() -> Vec<(String, u64, f64)> {
+    let entries = oxhorn_cpu::profile::profile();
+    entries.into_iter().map(|e| (e.instruction, e.calls, e.time.as_secs_f64())).collect()
+}
+
 #[pyfunction]
 fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let stats = oxhorn::Runtime::current().device().memory_stats();
@@ -315,6 +322,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(gradient, module)?)?;
     module.add_function(wrap_pyfunction!(is_tracing, module)?)?;
     module.add_function(wrap_pyfunction!(plan_cache_info, module)?)?;
+    module.add_function(wrap_pyfunction!(profile, module)?)?;
     module.add_function(wrap_pyfunction!(memory_stats, module)?)?;
     module.add_function(wrap_pyfunction!(set_num_threads, module)?)?;
     module.add_function(wrap_pyfunction!(num_threads, module)?)

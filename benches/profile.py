@@ -1,0 +1,43 @@
+"""Where the time of one of compare.py's workloads goes on Oxhorn, instruction by instruction.
+
+    python benches/profile.py WORKLOAD [--threads N] [--lines N]
+
+Sums over the whole process, the first, slower steps included.
+"""
+
+import argparse
+import os
+import textwrap
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("workload")
+    parser.add_argument("--threads", type=int, default=os.cpu_count())
+    parser.add_argument("--lines", type=int, default=30)
+    parser.add_argument("--width", type=int, default=160, help="characters of each instruction")
+    arguments = parser.parse_args()
+    os.environ |= {"OXHORN_PROFILE": "1", "OXHORN_NUM_THREADS": str(arguments.threads)}
+    os.environ["OXHORN_BENCH_START"] = "0"
+
+    import compare
+
+    import oxhorn
+    from oxhorn import _core
+
+    oxhorn.utils.set_random_seed(0)
+    seconds, _ = compare.WORKLOADS[arguments.workload][0](oxhorn, lambda n: n)
+    entries = _core.profile()
+    total = sum(time for *_, time in entries)
+    print(
+        f"{arguments.workload}: {compare.readable_time(seconds)}; {compare.readable_time(total)} in instructions"
+    )
+    for instruction, calls, time in entries[: arguments.lines]:
+        text = textwrap.shorten(instruction, arguments.width)
+        print(f"{100 * time / total:5.1f}%  {compare.readable_time(time / calls):>8}  x{calls:<7} {text}")
+
+
+if __name__ == "__main__":
+    main()
