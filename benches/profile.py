@@ -31,9 +31,8 @@ def main():
     seconds, _ = compare.WORKLOADS[arguments.workload][0](oxhorn, lambda n: n)
     entries = _core.profile()
     total = sum(time for *_, time in entries)
-    print(
-        f"{arguments.workload}: {compare.readable_time(seconds)}; {compare.readable_time(total)} in instructions"
-    )
+    inside = compare.readable_time(total)
+    print(f"{arguments.workload}: {compare.readable_time(seconds)}; {inside} in instructions")
     for instruction, calls, time in entries[: arguments.lines]:
         text = textwrap.shorten(instruction, arguments.width)
         print(f"{100 * time / total:5.1f}%  {compare.readable_time(time / calls):>8}  x{calls:<7} {text}")
