@@ -137,6 +137,86 @@ def convnet(keras, scale):
     return seconds_per_step(model, x, y, 64, scale(3))
 
 
+def words(samples, length, vocabulary):
+    """Reviews: rows of word numbers, zeros after their ends, and which of two classes uses higher numbers."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, samples)
+    x = rng.integers(1, vocabulary, (samples, length)) ** (1 + y[:, None]) // vocabulary ** y[:, None]
+    x[np.arange(length) >= rng.integers(length // 2, length + 1, samples)[:, None]] = 0
+    return x.astype("int32"), y.astype("float32")
+
+
+def text_model(keras, mask_zero):
+    layers = keras.layers
+    inner = [layers.LSTM(32, return_sequences=True)] if mask_zero else []
+    embedding = layers.Embedding(10_000, 32, mask_zero=mask_zero)
+    model = keras.Sequential([embedding, *inner, layers.LSTM(32), layers.Dense(1, activation="sigmoid")])
+    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def lstm_imdb(keras, scale, mask_zero=False):
+    x, y = words(128 * 10, 200, 10_000)
+    return seconds_per_step(text_model(keras, mask_zero), x, y, 128, scale(4))
+
+
+def lstm_masked(keras, scale):
+    return lstm_imdb(keras, scale, mask_zero=True)
+
+
+def climate(samples):
+    """Weather of 120 hours, 14 numbers each, the last hours of some missing; and a temperature later."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((samples, 120, 14)).astype("float32").cumsum(axis=1) / 10
+    y = x[:, -20:, 0].mean(axis=1)
+    x[np.arange(120) >= rng.integers(60, 121, samples)[:, None]] = 0
+    return x, y
+
+
+def climate_model(keras, masked):
+    layers = keras.layers
+    first = [layers.Masking()] if masked else []
+    grus = [
+        layers.GRU(32, dropout=0.2, recurrent_dropout=0.2, return_sequences=sequences)
+        for sequences in (True, masked)
+    ]
+    last = [layers.GlobalAveragePooling1D()] if masked else []
+    model = keras.Sequential([keras.Input(shape=(120, 14)), *first, *grus, *last, layers.Dense(1)])
+    model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
+    return model
+
+
+def gru_dropout(keras, scale, masked=False):
+    x, y = climate(128 * 10)
+    return seconds_per_step(climate_model(keras, masked), x, y, 128, scale(4))
+
+
+def gru_masked(keras, scale):
+    return gru_dropout(keras, scale, masked=True)
+
+
+def seconds_per_prediction(model, x, y, calls):
+    """Time per batch of 128 within `predict`, after a call that compiles; and the losses of training."""
+    losses = model.fit(x, y, batch_size=128, epochs=3, verbose=0).history["loss"]
+    model.predict(x, batch_size=128, verbose=0)
+    start = time.perf_counter()
+    for _ in range(calls):
+        model.predict(x, batch_size=128, verbose=0)
+    return (time.perf_counter() - start) / (calls * (len(x) // 128)), losses
+
+
+def lstm_predict(keras, scale):
+    return seconds_per_prediction(text_model(keras, False), *words(128 * 10, 200, 10_000), scale(4))
+
+
+def gru_predict(keras, scale):
+    return seconds_per_prediction(climate_model(keras, False), *climate(128 * 10), scale(4))
+
+
 # Function, what it measures, how many times faster Oxhorn is meant to be than the best peer.
 WORKLOADS = {
     "seed_mlp": (seed_mlp, "MLP 784-32-10, batch 128: training step", 5),
@@ -144,6 +224,12 @@ WORKLOADS = {
     "predict_row": (predict_row, "MLP 784-32-10: `predict` on one row", 20),
     "cold_start": (cold_start, "start of Python to first training step", 10),
     "convnet": (convnet, "MNIST convnet 32-64-64, batch 64: training step", 1.5),
+    "lstm_imdb": (lstm_imdb, "Embedding and LSTM(32), 200 words, batch 128: training step", 4),
+    "lstm_masked": (lstm_masked, "the same with masks and two LSTM(32): training step", 4),
+    "lstm_predict": (lstm_predict, "Embedding and LSTM(32), 200 words: `predict`, batches of 128", 4),
+    "gru_dropout": (gru_dropout, "two GRU(32) with dropout, 120 hours, batch 128: training step", 4),
+    "gru_masked": (gru_masked, "the same with masks and sequences returned: training step", 4),
+    "gru_predict": (gru_predict, "two GRU(32), 120 hours: `predict`, batches of 128", 4),
 }
 MEMORY_TARGET = 2
 
