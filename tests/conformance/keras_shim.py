@@ -21,6 +21,7 @@ _MODULES = {
     "backend.common.symbolic_scope": "oxhorn._base.scopes",
     "backend.common.variables": "oxhorn._base.variable",
     "datasets.npz_utils": "oxhorn.datasets._files",
+    "legacy.saving.legacy_h5_format": "oxhorn.saving.legacy_h5",
     "models.functional": "oxhorn.models.functional",
     "ops.function": "oxhorn.models.function",
     "ops.node": "oxhorn._base.node",

@@ -94,7 +94,7 @@ def functional_from_config(cls, config, custom_objects=None):
             calls = waiting[layer_name]
             while calls:
                 try:
-                    args, kwargs = _deserialize_node(calls[0], layers)
+                    args, kwargs = _deserialize_node(calls[0], layers, layers[layer_name])
                 except _NotYet:
                     break
                 layers[layer_name](*args, **kwargs)
@@ -138,14 +138,12 @@ def _tensor_at(name, node_index, tensor_index, layers):
     return nodes[node_index].output_tensors[tensor_index]
 
 
-def _deserialize_node(call, layers):
-    """`(args, kwargs)` of a call, with tensors of this model."""
+def _deserialize_node(call, layers, layer):
+    """`(args, kwargs)` of a call of `layer`, with tensors of this model."""
     if not call:
         return [], {}
-    if isinstance(call, list):  # Keras 2: a list of [layer, node, tensor, kwargs]
-        tensors = [_tensor_at(*entry[:3], layers) for entry in call]
-        kwargs = call[-1][3] if len(call[-1]) > 3 else {}
-        return [tensors[0] if len(tensors) == 1 else tensors], kwargs
+    if isinstance(call, list):
+        return _deserialize_legacy_node(call, layers, layer)
 
     def revive(x):
         if isinstance(x, KerasTensor) and x._pre_serialization_keras_history is not None:
@@ -154,3 +152,21 @@ def _deserialize_node(call, layers):
 
     args, kwargs = deserialize_keras_object(call["args"]), deserialize_keras_object(call["kwargs"])
     return tree.map_structure(revive, args), tree.map_structure(revive, kwargs)
+
+
+def _deserialize_legacy_node(call, layers, layer):
+    """Keras 2: a list of `[layer, node, tensor, keyword arguments]`, one for each input tensor."""
+    from oxhorn.layers import RNN, Bidirectional
+
+    def revive(x):
+        if isinstance(x, (list, tuple)):
+            if len(x) == 3 and isinstance(x[0], str) and x[0] in layers:
+                return _tensor_at(*x, layers)
+            return [revive(y) for y in x]
+        return {k: revive(v) for k, v in x.items()} if isinstance(x, dict) else deserialize_keras_object(x)
+
+    tensors = [_tensor_at(*entry[:3], layers) for entry in call]
+    kwargs = revive(call[-1][3]) if len(call[-1]) > 3 else {}
+    if isinstance(layer, (RNN, Bidirectional)) and len(tensors) > 1:
+        return tensors[:1], {**kwargs, "initial_state": tensors[1:]}
+    return [tensors[0] if len(tensors) == 1 else tensors], kwargs

@@ -262,10 +262,7 @@ def model_from_json(json_string, custom_objects=None):
         ValueError: the text is not JSON, or nested too deeply.
         TypeError: it names classes that are neither built in nor in `custom_objects`.
     """
+    from oxhorn.saving import legacy_config
     from oxhorn.saving.serialization_lib import deserialize_keras_object
 
-    try:
-        config = json.loads(json_string)
-    except RecursionError:
-        raise ValueError("The model's configuration is nested too deeply.") from None
-    return deserialize_keras_object(config, custom_objects=custom_objects)
+    return deserialize_keras_object(legacy_config.loads(json_string), custom_objects=custom_objects)

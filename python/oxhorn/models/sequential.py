@@ -212,7 +212,8 @@ class Sequential(Model):
         for layer in config["layers"]:
             if not isinstance(layer, dict) or "config" not in layer:
                 raise ValueError(f"Expected a dictionary containing a 'config' key. Received: {layer}")
-            model.add(deserialize_keras_object(layer, custom_objects=custom_objects))
+            model.add(deserialize_keras_object(layer, custom_objects=custom_objects), rebuild=False)
+        model._maybe_rebuild()
         shape = config.get("build_input_shape")
         if not model._functional and shape and isinstance(shape, (tuple, list)):
             model.build(shape)

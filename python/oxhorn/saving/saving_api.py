@@ -3,7 +3,9 @@
 import os
 import warnings
 
-from oxhorn.saving import saving_lib
+from oxhorn.saving import legacy_h5, saving_lib
+
+_LEGACY = (".h5", ".hdf5")
 
 
 def _may_write(filepath, overwrite):
@@ -14,13 +16,14 @@ def _may_write(filepath, overwrite):
 
 
 def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
-    """Writes a model to a `.keras` file, or to a directory if `zipped` is False.
+    """Writes a model to a `.keras` file, a directory (if `zipped` is False), or an `.h5` file as in Keras 2.
 
     Args:
         model: the model.
-        filepath: path that ends in ".keras".
+        filepath: path that ends in ".keras", or in ".h5" or ".hdf5".
         overwrite: whether to replace an existing file without asking.
         zipped: whether to write one file (default) or a directory.
+        include_optimizer: for `.h5`: whether to write the state of the training.
 
     Raises:
         ValueError: for another extension.
@@ -31,14 +34,18 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
             "The `save_format` argument is deprecated. Specify the format by the path's extension.",
             stacklevel=2,
         )
-    kwargs.pop("include_optimizer", None)
+    include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
-    if filepath.endswith((".h5", ".hdf5")):
-        raise ValueError(
-            "Saving to the legacy HDF5 format is not supported; use a `.keras` path. Received: "
-            f"filepath={filepath}"
+    if filepath.endswith(_LEGACY):
+        warnings.warn(
+            "You are saving your model as an HDF5 file. This file format is considered legacy. We recommend "
+            "using instead the native Keras format, e.g. `model.save('my_model.keras')`.",
+            stacklevel=3,
         )
+        if _may_write(filepath, overwrite):
+            legacy_h5.save_model_to_hdf5(model, filepath, include_optimizer)
+        return
     if zipped is None:
         zipped = filepath.endswith(".keras") or not os.path.isdir(filepath)
     if zipped and not filepath.endswith(".keras"):
@@ -57,7 +64,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     Nothing in the file is executed: classes come from a closed table and from `custom_objects`.
 
     Args:
-        filepath: path of a `.keras` file or of a directory.
+        filepath: path of a `.keras` file, of a directory, or of an `.h5` file.
         custom_objects: dict from name to class or function.
         compile: whether to compile the model as it was.
         safe_mode: whether to refuse Lambda layers, whose code would come from the file.
@@ -72,15 +79,11 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
         raise ValueError(
             f"File not found: filepath={filepath}. Please ensure the file is an accessible file."
         )
-    if _starts_with(filepath, b"\x89HDF"):
-        raise ValueError(
-            f"{filepath} is a legacy HDF5 file, which is not supported yet. Convert it with Keras: "
-            "`keras.models.load_model(path).save('model.keras')`."
-        )
+    if legacy_h5.is_hdf5(filepath):
+        return legacy_h5.load_model_from_hdf5(filepath, custom_objects, compile, safe_mode)
     raise ValueError(
-        f"File format not supported: filepath={filepath}. Supported are `.keras` zip archives and "
-        "directories "
-        "written with `zipped=False`."
+        f"File format not supported: filepath={filepath}. Supported are `.keras` zip archives, directories "
+        "written with `zipped=False`, and `.h5` files."
     )
 
 
@@ -94,21 +97,29 @@ def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs)
 
 
 def load_weights(model, filepath, skip_mismatch=False, **kwargs):
-    """Reads weights from a `.weights.h5` or `.keras` file.
+    """Reads weights from a `.weights.h5`, `.keras` or `.h5` file.
 
     Args:
         model: the model or layer.
         filepath: path.
         skip_mismatch: keep the weights of layers that do not match, with a warning, in place of an error.
+        by_name: for `.h5`: take layers of the same names in place of the layers in order.
     """
     filepath = os.fspath(filepath)
-    if not filepath.endswith((".keras", ".weights.h5")):
+    legacy = filepath.endswith(_LEGACY) and not filepath.endswith(".weights.h5")
+    if not legacy and not filepath.endswith((".keras", ".weights.h5")):
         raise ValueError(
-            f"File format not supported: filepath={filepath}. Supported are `.keras` and `.weights.h5` files."
+            f"File format not supported: filepath={filepath}. Supported are `.keras`, `.weights.h5`, and "
+            "legacy `.h5` and `.hdf5` files."
         )
+    if not legacy and kwargs.pop("by_name", False):
+        raise ValueError(f"`by_name` only supports legacy '.h5' or '.hdf5' files. Received: {filepath}")
     if not os.path.exists(filepath):
         raise FileNotFoundError(f"No such file: {filepath}")
-    saving_lib.load_weights_only(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
+    if legacy:
+        legacy_h5.load_weights_from_hdf5(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
+    else:
+        saving_lib.load_weights_only(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
 
 
 def _starts_with(filepath, magic):

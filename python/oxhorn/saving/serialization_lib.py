@@ -12,7 +12,7 @@ from oxhorn._base.convert import convert_to_numpy, convert_to_tensor, is_tensor
 from oxhorn._base.dtypes import standardize_dtype
 from oxhorn._base.global_state import get_global_attribute, set_global_attribute
 from oxhorn._base.keras_tensor import KerasTensor
-from oxhorn.saving import lambdas, object_registration, registry
+from oxhorn.saving import lambdas, legacy_config, object_registration, registry
 
 PLAIN_TYPES = (str, int, float, bool)
 
@@ -342,10 +342,11 @@ class _Reader:
         raise _unknown("class", name, config)
 
     def _object(self, config):
-        if not isinstance(config["config"], (dict, type(None))):
+        config = legacy_config.rename(config)
+        if not isinstance(config.get("config", ""), (dict, type(None))):
             raise TypeError(
                 f"Expected 'config' to be a dict for {config['class_name']}, instead got "
-                f"{type(config['config'])}. Full config: {config}"
+                f"{type(config.get('config'))}. Full config: {config}"
             )
         shared = get_global_attribute("shared_objects/id_to_obj_map")
         shared_id = config.get("shared_object_id")
@@ -365,11 +366,16 @@ class _Reader:
                 f"Unable to reconstruct an instance of '{config['class_name']}' because the class is missing "
                 f"a `from_config()` method. Full object config: {config}"
             )
+        # A copy of the top level: from_config() methods take entries out.
+        arguments = dict(config.get("config") or {})
+        misfits = TypeError
+        if cls.__module__.startswith("oxhorn."):
+            arguments = legacy_config.upgrade(cls, arguments)
+            misfits = (TypeError, KeyError, IndexError, AttributeError)
         with object_registration.CustomObjectScope(self.custom_objects), SafeModeScope(self.safe_mode):
             try:
-                # A copy of the top level: from_config() methods take entries out.
-                obj = cls.from_config(dict(config.get("config") or {}))
-            except TypeError as error:
+                obj = cls.from_config(arguments)
+            except misfits as error:
                 raise TypeError(
                     f"{cls} could not be deserialized properly. Please ensure that components that are "
                     "Python object instances (layers, models, etc.) returned by `get_config()` are "
