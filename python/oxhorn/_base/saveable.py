@@ -14,7 +14,7 @@ class KerasSaveable:
         from oxhorn.saving import saving_lib
 
         buffer = io.BytesIO()
-        saving_lib._save_model_to_fileobj(self, buffer, "h5")
+        saving_lib._save_model_to_fileobj(self, buffer)
         return _unpickle, (buffer,)
 
 

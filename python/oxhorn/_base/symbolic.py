@@ -35,6 +35,9 @@ def _run(fn, args, kwargs, stand_in):
     def place(x):
         if isinstance(x, KerasTensor):
             return trace.input([stand_in if d is None else d for d in x.shape], x.dtype)
+        if isinstance(x, _core.Tensor) and x.is_traced:
+            # Of a trace around this one, which this one cannot reach.
+            return trace.input(x.shape, x.dtype)
         return x
 
     with StatelessScope(), SymbolicScope(), _core.Trace() as trace:

@@ -35,7 +35,17 @@ class H5Store:
             group = group["groups"].get(name)
             if group is None:
                 return {}
+        return self.values(group)
+
+    @staticmethod
+    def values(group):
+        """The arrays of a group."""
         return {name: _value(entry) for name, entry in group["datasets"].items()}
+
+    @property
+    def root(self):
+        """The file's outermost group, as nested dicts of "attrs", "groups" and "datasets"."""
+        return self._root
 
     def has(self, path):
         """Whether the file has a group at `path`."""

@@ -17,7 +17,7 @@ from oxhorn import _core, losses, metrics, models, optimizers
 from oxhorn._base.convert import convert_to_numpy
 from oxhorn._base.settings import backend
 from oxhorn.saving import legacy_config, object_registration, serialization_lib
-from oxhorn.saving.saving_lib import replacing
+from oxhorn.saving.files import replacing
 
 # HDF5 1.8 keeps an attribute inside an object header of 64 KiB; a name in an array takes 16 bytes of it.
 _NAMES_PER_ATTRIBUTE = 4000

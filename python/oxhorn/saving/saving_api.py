@@ -29,11 +29,14 @@ def save_model(model, filepath, overwrite=True, zipped=None, **kwargs):
         ValueError: for another extension.
     """
     filepath = os.fspath(filepath)
-    if kwargs.pop("save_format", None):
-        warnings.warn(
-            "The `save_format` argument is deprecated. Specify the format by the path's extension.",
-            stacklevel=2,
-        )
+    save_format = kwargs.pop("save_format", None)
+    if save_format:
+        message = "The `save_format` argument is deprecated in Keras 3. The format follows from the path."
+        if not filepath.endswith((".keras", *_LEGACY)):
+            raise ValueError(
+                f"{message} Pass a path with either `.keras` or `.h5` extension. Received: {save_format}"
+            )
+        warnings.warn(message, stacklevel=3)
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}")
@@ -75,7 +78,7 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     filepath = os.fspath(filepath)
     if os.path.isdir(filepath) or (filepath.endswith(".keras") and _starts_with(filepath, b"PK")):
         return saving_lib.load_model(filepath, custom_objects, compile, safe_mode)
-    if not os.path.exists(filepath):
+    if not os.path.exists(filepath) and filepath.endswith((".keras", *_LEGACY)):
         raise ValueError(
             f"File not found: filepath={filepath}. Please ensure the file is an accessible file."
         )
@@ -88,16 +91,15 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 
 def save_weights(model, filepath, overwrite=True, max_shard_size=None, **kwargs):
-    """Writes the weights of a model or layer to a `.weights.h5` file."""
+    """Writes the weights of a model or layer; see `saving_lib.save_weights_only` for the arguments."""
     filepath = os.fspath(filepath)
-    if not filepath.endswith(".weights.h5"):
-        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
+    saving_lib.check_weights_path(filepath, max_shard_size)
     if _may_write(filepath, overwrite):
         saving_lib.save_weights_only(model, filepath, max_shard_size, **kwargs)
 
 
 def load_weights(model, filepath, skip_mismatch=False, **kwargs):
-    """Reads weights from a `.weights.h5`, `.keras` or `.h5` file.
+    """Reads weights from a `.weights.h5`, `.weights.json`, `.keras` or `.h5` file.
 
     Args:
         model: the model or layer.
@@ -106,20 +108,29 @@ def load_weights(model, filepath, skip_mismatch=False, **kwargs):
         by_name: for `.h5`: take layers of the same names in place of the layers in order.
     """
     filepath = os.fspath(filepath)
-    legacy = filepath.endswith(_LEGACY) and not filepath.endswith(".weights.h5")
-    if not legacy and not filepath.endswith((".keras", ".weights.h5")):
+    by_name = kwargs.pop("by_name", None)
+    objects_to_skip = kwargs.pop("objects_to_skip", None)
+    if kwargs:
+        raise ValueError(f"Invalid keyword arguments: {kwargs}")
+    native = filepath.endswith((".weights.h5", ".weights.json"))
+    legacy = filepath.endswith(_LEGACY) and not native
+    if not (native or legacy or filepath.endswith(".keras")):
         raise ValueError(
-            f"File format not supported: filepath={filepath}. Supported are `.keras`, `.weights.h5`, and "
-            "legacy `.h5` and `.hdf5` files."
+            f"File format not supported: filepath={filepath}. Supported are `.keras`, `.weights.h5`, "
+            "`.weights.json`, and legacy `.h5` and `.hdf5` files."
         )
-    if not legacy and kwargs.pop("by_name", False):
-        raise ValueError(f"`by_name` only supports legacy '.h5' or '.hdf5' files. Received: {filepath}")
+    if by_name is not None and not legacy:
+        raise ValueError(
+            f"`by_name` only supports loading legacy '.h5' or '.hdf5' files. Received: {filepath}"
+        )
+    if objects_to_skip is not None and not native:
+        raise ValueError(f"`objects_to_skip` only supports loading '.weights.h5' files. Received: {filepath}")
     if not os.path.exists(filepath):
         raise FileNotFoundError(f"No such file: {filepath}")
     if legacy:
-        legacy_h5.load_weights_from_hdf5(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        legacy_h5.load_weights_from_hdf5(model, filepath, bool(by_name), skip_mismatch)
     else:
-        saving_lib.load_weights_only(model, filepath, skip_mismatch=skip_mismatch, **kwargs)
+        saving_lib.load_weights_only(model, filepath, skip_mismatch, objects_to_skip)
 
 
 def _starts_with(filepath, magic):

@@ -5,7 +5,6 @@ runs no code from it, opens no other file, extracts nothing to disk and believes
 bytes do not justify. Files are written beside their target and then renamed.
 """
 
-import contextlib
 import datetime
 import functools
 import io
@@ -22,39 +21,18 @@ import oxhorn
 from oxhorn._base.naming import to_snake_case
 from oxhorn._base.saveable import KerasSaveable
 from oxhorn.saving import serialization_lib
+from oxhorn.saving.files import replacing
 from oxhorn.saving.h5_store import H5Store
+from oxhorn.saving.sharded_weights import ShardedReader, ShardedWriter
 
-_METADATA = "metadata.json"
-_CONFIG = "config.json"
-_WEIGHTS = "model.weights.h5"
-_WEIGHTS_NPZ = "model.weights.npz"
+METADATA = "metadata.json"
+CONFIG = "config.json"
+WEIGHTS = "model.weights.h5"
+WEIGHTS_NPZ = "model.weights.npz"
 _ASSETS = "assets/"
 # A member may declare so many times its stored size, and so many bytes more: deflate itself stops at 1032.
 _EXPANSION = 100
 _FREE_BYTES = 1 << 24
-
-
-# -- files ------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def replacing(filepath):
-    """A binary file that takes the place of `filepath` when it was written without error."""
-    folder = os.path.dirname(os.path.abspath(filepath))
-    handle, temporary = tempfile.mkstemp(dir=folder, prefix=f".{os.path.basename(filepath)}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, filepath)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def save_model(model, filepath, weights_format="h5", zipped=True):
@@ -62,20 +40,28 @@ def save_model(model, filepath, weights_format="h5", zipped=True):
 
     Args:
         model: `Model`, or another savable object.
-        filepath: path that ends in ".keras"; of a directory if not `zipped`.
+        filepath: path that ends in ".keras", or of a directory if not `zipped`; or a binary file object.
         weights_format: "h5".
         zipped: whether to write one file.
     """
-    filepath = os.fspath(filepath)
     if weights_format != "h5":
         raise ValueError(
             f"Unknown `weights_format` argument. Expected 'h5'. Received: weights_format={weights_format}"
         )
+    _warn_if_unbuilt(model)
+    if isinstance(filepath, io.IOBase):
+        _save_model_to_fileobj(model, filepath)
+        return
+    filepath = os.fspath(filepath)
     if zipped and not filepath.endswith(".keras"):
         raise ValueError(
             f"Invalid `filepath` argument: expected a `.keras` extension. Received: filepath={filepath}"
         )
-    _warn_if_unbuilt(model)
+    if not zipped and filepath.endswith(".keras"):
+        raise ValueError(
+            "When using `zipped=False`, the `filepath` argument should not end in `.keras`. "
+            f"Received: filepath={filepath}"
+        )
     members = _members(model)
     if zipped:
         with replacing(filepath) as file:
@@ -89,7 +75,7 @@ def save_model(model, filepath, weights_format="h5", zipped=True):
             file.write(data)
 
 
-def _save_model_to_fileobj(model, fileobj, weights_format="h5"):
+def _save_model_to_fileobj(model, fileobj):
     _write_zip(fileobj, _members(model))
 
 
@@ -119,15 +105,17 @@ def _members(model):
     }
     store = H5Store()
     assets = _AssetWriter()
-    _Walk(lambda obj, path: _save_own(obj, path, store, assets)).visit(model, "")
-    yield _METADATA, json.dumps(metadata).encode()
-    yield _CONFIG, json.dumps(config).encode()
-    yield _WEIGHTS, store.to_bytes()
+    Walk(lambda obj, path: _save_own(obj, path, store, assets)).visit(model, "")
+    yield METADATA, json.dumps(metadata).encode()
+    yield CONFIG, json.dumps(config).encode()
+    yield WEIGHTS, store.to_bytes()
     yield from assets.members.items()
 
 
 def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
-    """Reads a model from a `.keras` file or a directory written with `zipped=False`."""
+    """Reads a model from a `.keras` file (a path or a binary file object) or a directory."""
+    if isinstance(filepath, io.IOBase):
+        return _load_model_from_fileobj(filepath, custom_objects, compile, safe_mode)
     filepath = os.fspath(filepath)
     if os.path.isdir(filepath):
         return _load(_DirectoryReader(filepath), custom_objects, compile, safe_mode)
@@ -139,11 +127,11 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 def _load_model_from_fileobj(fileobj, custom_objects, compile, safe_mode):
     with zipfile.ZipFile(fileobj, "r") as archive:
-        return _load(_ZipReader(archive), custom_objects, compile, safe_mode)
+        return _load(ZipReader(archive), custom_objects, compile, safe_mode)
 
 
 def _load(reader, custom_objects, compile, safe_mode):
-    config = _parse_config(reader.read(_CONFIG))
+    config = _parse_config(reader.read(CONFIG))
     if not compile:
         config["compile_config"] = None
     with serialization_lib.ObjectSharingScope():
@@ -156,21 +144,21 @@ def _parse_config(data):
     try:
         config = json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"The archive's {_CONFIG} is not valid JSON: {error}") from None
+        raise ValueError(f"The archive's {CONFIG} is not valid JSON: {error}") from None
     if not isinstance(config, dict):
-        raise ValueError(f"Expected the archive's {_CONFIG} to hold an object, got {type(config).__name__}.")
+        raise ValueError(f"Expected the archive's {CONFIG} to hold an object, got {type(config).__name__}.")
     return config
 
 
 def _weights(reader):
-    if reader.has(_WEIGHTS):
-        return H5Store(reader.read(_WEIGHTS))
-    if reader.has(_WEIGHTS_NPZ):
-        return _NpzStore(reader.read(_WEIGHTS_NPZ))
-    raise ValueError(f"Expected a {_WEIGHTS} or {_WEIGHTS_NPZ} file.")
+    if reader.has(WEIGHTS):
+        return H5Store(reader.read(WEIGHTS))
+    if reader.has(WEIGHTS_NPZ):
+        return _NpzStore(reader.read(WEIGHTS_NPZ))
+    raise ValueError(f"Expected a {WEIGHTS} or {WEIGHTS_NPZ} file.")
 
 
-class _ZipReader:
+class ZipReader:
     """Members of a zip archive."""
 
     def __init__(self, archive):
@@ -282,33 +270,59 @@ class _AssetReader:
 
 
 def save_weights_only(model, filepath, max_shard_size=None, objects_to_skip=None):
-    """Writes the weights of a savable object to a `.weights.h5` file."""
+    """Writes the weights of a savable object to a `.weights.h5` file, or to several.
+
+    Args:
+        model: what to save.
+        filepath: path that ends in ".weights.h5"; of several files, in ".weights.json".
+        max_shard_size: size, in units of 2**30 bytes, that none of several files exceeds.
+        objects_to_skip: layers and the like to leave out.
+    """
     filepath = os.fspath(filepath)
+    check_weights_path(filepath, max_shard_size)
+    _check_built(model, "saving a model")
+    store = H5Store() if max_shard_size is None else ShardedWriter(max_shard_size)
+    Walk(lambda obj, path: _save_own(obj, path, store, None), objects_to_skip).visit(model, "")
     if max_shard_size is not None:
-        raise NotImplementedError("Sharded weight files are not supported yet.")
-    if not filepath.endswith(".weights.h5"):
-        raise ValueError(
-            f"Invalid `filepath` argument: expected a `.weights.h5` extension. Received: filepath={filepath}"
-        )
-    _warn_if_unbuilt(model)
-    store = H5Store()
-    walk = _Walk(lambda obj, path: _save_own(obj, path, store, None), objects_to_skip)
-    walk.visit(model, "")
+        store.save(filepath)
+        return
     with replacing(filepath) as file:
         file.write(store.to_bytes())
 
 
+def check_weights_path(filepath, max_shard_size):
+    """Raises ValueError for a path that weights are not written to."""
+    if max_shard_size is None and not filepath.endswith(".weights.h5"):
+        raise ValueError(f"The filename must end in `.weights.h5`. Received: filepath={filepath}")
+    if not filepath.endswith((".weights.h5", ".weights.json")):
+        raise ValueError(
+            "The filename must end in `.weights.json` when `max_shard_size` is specified. "
+            f"Received: filepath={filepath}"
+        )
+
+
+def _check_built(model, action):
+    if not getattr(model, "built", True):
+        raise ValueError(
+            f"You are {action} that has not yet been built. Try building the model first by calling it on "
+            "some data or by using `build()`."
+        )
+
+
 def load_weights_only(model, filepath, skip_mismatch=False, objects_to_skip=None):
-    """Reads the weights of a savable object from a `.weights.h5` or `.keras` file."""
+    """Reads the weights of a savable object from a `.weights.h5`, `.weights.json` or `.keras` file."""
     filepath = os.fspath(filepath)
+    _check_built(model, "loading weights into a model")
     if filepath.endswith(".keras"):
         with zipfile.ZipFile(filepath, "r") as archive:
-            store = _weights(_ZipReader(archive))
+            store = _weights(ZipReader(archive))
     elif filepath.endswith(".weights.h5"):
         store = H5Store(pathlib.Path(filepath).read_bytes())
+    elif filepath.endswith(".weights.json"):
+        store = ShardedReader(filepath)
     else:
         raise ValueError(
-            "Invalid `filepath` argument: expected a `.weights.h5` or `.keras` extension. "
+            "Invalid `filepath` argument: expected a `.weights.h5`, `.weights.json` or `.keras` extension. "
             f"Received: {filepath}"
         )
     _load_state(model, store, None, skip_mismatch, objects_to_skip)
@@ -339,7 +353,7 @@ def _load_state(model, store, assets, skip_mismatch=False, objects_to_skip=None)
         failed.pop(id(obj), None)
         return True
 
-    _Walk(load, objects_to_skip).visit(model, "")
+    Walk(load, objects_to_skip).visit(model, "")
     if not failed:
         return
     (obj, path, error), *_ = failed.values()
@@ -360,7 +374,7 @@ def _load_state(model, store, assets, skip_mismatch=False, objects_to_skip=None)
     )
 
 
-class _Walk:
+class Walk:
     """Visits every savable object once, under the path by which files know it.
 
     `action(obj, path)` may return False: then the object may be tried again under a later path.
@@ -369,6 +383,7 @@ class _Walk:
     def __init__(self, action, objects_to_skip=None):
         self._action = action
         self._visited = {id(obj) for obj in objects_to_skip or ()}
+        self._open = set()
 
     def visit(self, obj, path):
         if id(obj) in self._visited:
@@ -384,6 +399,9 @@ class _Walk:
                 self._visit_container(child, inner)
 
     def _visit_container(self, container, path):
+        if id(container) in self._open:  # it contains itself
+            return
+        self._open.add(id(container))
         counts = {}
         for child in container.values() if isinstance(container, dict) else container:
             if isinstance(child, KerasSaveable):
@@ -396,6 +414,7 @@ class _Walk:
             count = counts.get(name, 0)
             counts[name] = count + 1
             visit(child, f"{path}/{name}_{count}" if count else f"{path}/{name}")
+        self._open.discard(id(container))
 
 
 def _children(obj):
