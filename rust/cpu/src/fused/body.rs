@@ -5,6 +5,7 @@
 //! as one element and only as often as it changes.
 
 use oxhorn_core::kernel::{Instr, Kernel, Reg as KernelReg};
+use oxhorn_core::op::Ew;
 use oxhorn_core::{DType, Error, Result};
 use smallvec::SmallVec;
 
@@ -12,6 +13,7 @@ use super::micro::MicroFn;
 use super::nest::{Nest, Steps};
 use super::ops::{cast_fn, compute_dtype, copy_fn, narrow_fn, resolve, round_fn, splat_fn, widen_fn};
 use super::pack::{PackFn, gather_fn, number_fn};
+use super::pairs::{self, First};
 use crate::isa::Isa;
 use crate::step::{Arg, At};
 
@@ -141,6 +143,17 @@ pub(crate) struct Builder<'a> {
     vars: Vec<Var>,
     widened: Vec<Option<Var>>,
     splats: Vec<(Reg, Var)>,
+    /// Micro-ops whose only use may take them in.
+    pending: Vec<Pending>,
+}
+
+/// A micro-op that may become the first of a pair: `out` is used once.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    out: Reg,
+    first: First,
+    a: Var,
+    b: Var,
 }
 
 const INTERNAL: &str = "fused: no micro-op for";
@@ -187,7 +200,9 @@ impl<'a> Builder<'a> {
             vars: Vec::new(),
             widened: vec![None; kernel.loads.len()],
             splats: Vec::new(),
+            pending: Vec::new(),
         };
+        let uses = uses(kernel);
         for ((load, steps), &copied) in kernel.loads.iter().zip(&walkers.loads).zip(copied) {
             let size = load.dtype.size();
             let steps = steps.iter().map(|s| s * size as isize).collect();
@@ -223,13 +238,15 @@ impl<'a> Builder<'a> {
                     let exact = from == to || *to == DType::F32;
                     if exact { var } else { b.rounded(var, *to)? }
                 }
-                Instr::Elementwise { op: oxhorn_core::op::Ew::StopGradient, args, .. } => {
-                    b.operand(args[0])?
-                }
+                Instr::Elementwise { op: Ew::StopGradient, args, .. } => b.operand(args[0])?,
                 Instr::Elementwise { op, dtype, args } => {
                     let mut xs = SmallVec::<[Var; 3]>::new();
                     for &arg in args {
                         xs.push(b.operand(arg)?);
+                    }
+                    if let Some(var) = b.second(*op, *dtype, &xs)? {
+                        b.vars.push(var);
+                        continue;
                     }
                     let vector = xs.iter().any(|x| x.vector);
                     let mut uniform = [false; 3];
@@ -249,12 +266,60 @@ impl<'a> Builder<'a> {
                     }
                     let result = op.result_dtype(*dtype);
                     let var = b.emit(found.function, &xs, compute_dtype(result).size(), found.cost)?;
+                    if uses[b.vars.len()] == 1 {
+                        b.first(*op, *dtype, &xs, var);
+                    }
                     b.rounded(var, result)?
                 }
             };
             b.vars.push(var);
         }
         b.finish()
+    }
+
+    /// Notes that the op just emitted may be taken in by the only op that uses it.
+    fn first(&mut self, op: Ew, dtype: DType, xs: &[Var], out: Var) {
+        let (op, xs) = match xs {
+            [x] if op == Ew::Square => (Ew::Mul, [*x, *x]),
+            [x, y] => (op, [*x, *y]),
+            _ => return,
+        };
+        if dtype != DType::F32 || out.phase != Phase::Tile {
+            return;
+        }
+        if let Some((first, swap)) = First::of(op, !xs[0].vector) {
+            let [a, b] = if swap { [xs[1], xs[0]] } else { xs };
+            self.pending.push(Pending { out: out.reg, first, a, b });
+        }
+    }
+
+    /// The op as the second of a pair, if an operand was emitted by one that can be the first.
+    fn second(&mut self, op: Ew, dtype: DType, xs: &[Var]) -> Result<Option<Var>> {
+        if dtype != DType::F32 {
+            return Ok(None);
+        }
+        for (place, x) in xs.iter().enumerate() {
+            let Some(found) = self.pending.iter().position(|p| p.out == x.reg) else { continue };
+            let Pending { out, first, a, b } = self.pending[found];
+            let (function, other) = match xs {
+                [_] => (pairs::ended(first, op, !b.vector, self.isa), None),
+                [_, _] => {
+                    let c = xs[1 - place];
+                    (pairs::pair(first, op, place, [!b.vector, !c.vector], self.isa), Some(c))
+                }
+                [_, c, otherwise] if op == Ew::Select && place == 0 && otherwise.reg == b.reg => {
+                    let gate = pairs::gate([!b.vector, !c.vector], self.isa);
+                    ((first == First::Greater).then_some(gate), Some(*c))
+                }
+                _ => (None, None),
+            };
+            let Some(function) = function else { continue };
+            self.pending.swap_remove(found);
+            self.body.tile.retain(|micro| micro.out != out);
+            let operands: SmallVec<[Var; 3]> = [a, b].into_iter().chain(other).collect();
+            return self.emit(function, &operands, 4, 1).map(Some);
+        }
+        Ok(None)
     }
 
     fn register(&mut self, home: Home) -> Result<Reg> {
@@ -495,6 +560,25 @@ impl<'a> Builder<'a> {
         // Padded loops may read and write a whole trip.
         body.scratch += 64;
     }
+}
+
+/// How often each register of a kernel is used. Another name for a register counts as more than one use of it.
+fn uses(kernel: &Kernel) -> Vec<usize> {
+    let mut uses = vec![0; kernel.loads.len() + kernel.body.len()];
+    let mut count = |register: KernelReg, times: usize| uses[register as usize] += times;
+    for instr in &kernel.body {
+        match instr {
+            Instr::Elementwise { op: Ew::StopGradient, args, .. } => count(args[0], 2),
+            Instr::Elementwise { args, .. } => args.iter().for_each(|&arg| count(arg, 1)),
+            Instr::Cast { arg, .. } => count(*arg, 2),
+            Instr::Const(_) | Instr::Index { .. } => {}
+        }
+    }
+    kernel.stores.iter().for_each(|&register| count(register, 2));
+    if let Some(reduction) = &kernel.reduction {
+        count(reduction.register, 2);
+    }
+    uses
 }
 
 /// Loads read in place that a store to a possibly equal address would overwrite too early.

@@ -12,6 +12,7 @@ mod micro;
 mod nest;
 mod ops;
 mod pack;
+mod pairs;
 mod reduce;
 mod reducers;
 mod run;

@@ -349,6 +349,52 @@ fn a_swap_in_place() {
     assert!(got[0].values == operands[1].values && got[1].values == operands[0].values);
 }
 
+/// Every pair of ops that runs as one micro-op, and pairs that look alike but must not: vectors and uniform
+/// operands in every place, and first results that something else needs too.
+#[test]
+fn every_pair() {
+    let f = DType::F32;
+    let mut random = Random(8);
+    let firsts = [Ew::Add, Ew::Sub, Ew::Mul, Ew::Div, Ew::Square];
+    let seconds =
+        [Ew::Add, Ew::Sub, Ew::Mul, Ew::Div, Ew::Max, Ew::Square, Ew::Sqrt, Ew::Rsqrt, Ew::Relu, Ew::Neg];
+    let mut bodies = vec![
+        vec![ew(Ew::Gt, f, &[0, 1]), ew(Ew::Select, f, &[3, 2, 1])],
+        vec![ew(Ew::Gt, f, &[0, 1]), ew(Ew::Select, f, &[3, 1, 2])],
+        vec![ew(Ew::Gt, f, &[1, 0]), ew(Ew::Select, f, &[3, 2, 0])],
+    ];
+    for first in firsts {
+        let first = ew(first, f, &[0, 1][..first.arity()]);
+        for second in seconds {
+            bodies.push(vec![first.clone(), ew(second, f, &[3, 2][..second.arity()])]);
+            if second.arity() == 2 {
+                bodies.push(vec![first.clone(), ew(second, f, &[2, 3])]);
+                bodies.push(vec![first.clone(), ew(second, f, &[3, 3])]);
+            }
+        }
+    }
+    for body in bodies {
+        for uniform in 0..8 {
+            for n in [1, 70, 1500] {
+                let strides = |i: u32| [isize::from(uniform >> i & 1 == 0)];
+                let mut kernel = Kernel {
+                    space: smallvec![n],
+                    reduced: 0,
+                    loads: (0..3).map(|i| load(i, f, &strides(i))).collect(),
+                    body: body.clone(),
+                    reduction: None,
+                    stores: smallvec![4],
+                };
+                let operands: Vec<Tensor> = (0..3).map(|_| Tensor::random(f, &[n], &mut random)).collect();
+                // The reciprocal root rounds twice.
+                check(kernel.clone(), &operands, 2.0, 0.0);
+                kernel.stores = smallvec![4, 3];
+                check(kernel, &operands, 2.0, 0.0);
+            }
+        }
+    }
+}
+
 /// Every row of the table on every dtype that it takes, on vectors and with a uniform operand.
 #[test]
 fn every_row_on_every_dtype() {
