@@ -269,7 +269,7 @@ def test_masks_die_with_their_tensors():
     before = len(masking._masks)
     x = ops.ones((2, 3))
     masking.set_keras_mask(x, ops.ones((2,), dtype="bool"))
-    assert masking.get_keras_mask(x) is not None
+    assert masking.get_keras_mask(x) is x._keras_mask is not None
     del x
     gc.collect()
     assert len(masking._masks) == before

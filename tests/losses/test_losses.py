@@ -165,3 +165,19 @@ def test_traced(name):
     loss = getattr(oxhorn.losses, name)(reduction="mean_with_sample_weight")
     (traced,) = run_traced(lambda *args: [loss(*args)], y_true, y_pred, weight)
     np.testing.assert_allclose(traced, np.asarray(loss(y_true, y_pred, weight)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["sum", "sum_over_batch_size", "mean_with_sample_weight", "none"])
+@pytest.mark.parametrize("masked", [False, True])
+def test_one_weight_per_sample_counts_for_all_its_values(reduction, masked):
+    rng = np.random.default_rng(0)
+    y_true, y_pred = rng.random((2, 3, 3, 4)).astype("float32")  # as many time steps as samples
+    weights = np.array([1.0, 2.0, 0.5], "float32")
+    mask = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1]], bool) if masked else None
+    results = []
+    for given in (weights, np.repeat(weights[:, None], 3, axis=1)):
+        prediction = oxhorn.ops.convert_to_tensor(y_pred)
+        prediction._keras_mask = None if mask is None else oxhorn.ops.convert_to_tensor(mask)
+        loss = oxhorn.losses.MeanSquaredError(reduction=reduction)
+        results.append(np.array(loss(y_true, prediction, sample_weight=given)))
+    np.testing.assert_allclose(*results, rtol=1e-6)

@@ -139,3 +139,71 @@ def test_labels_out_of_range():
     x, _ = good()
     with pytest.raises(ValueError, match="label"):
         model.fit(x, np.array([0, 1, 2, 3, 0, 1, 2, 9]), verbose=0)
+
+
+def test_no_targets():
+    x, _ = good()
+    for data in ((x, None), ((part for part in [x]),)):
+        model = compiled()
+        with pytest.raises(ValueError, match=r"no targets.*loss=mse"):
+            model.fit(*data, verbose=0)
+        still_works(model)
+
+
+def test_functions_that_return_nothing():
+    def nothing(y_true, y_pred):
+        return None
+
+    with pytest.raises(ValueError, match="'nothing' returned None"):
+        compiled(loss=nothing).fit(*good(), verbose=0)
+    with pytest.raises(ValueError, match="'nothing' returned None"):
+        compiled(metrics=[nothing]).fit(*good(), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [({"loss": "mse"}, "loss 'mse'"), ({"loss": "mae", "metrics": ["mse"]}, "metric 'mse'")],
+)
+def test_shapes_that_do_not_fit_the_loss(options, text):
+    model = compiled(**options, outputs=3)
+    x, _ = good()
+    with pytest.raises(ValueError, match="broadcast") as caught:
+        model.fit(x, np.ones(8), verbose=0)
+    notes = "\n".join(caught.value.__notes__)
+    assert f"{text} for y_true of shape (8,), y_pred of shape (8, 3)" in notes
+
+
+def test_generator_that_ends_early():
+    def batches(count):
+        for _ in range(count):
+            yield good()
+
+    model = compiled()
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(batches(7), steps_per_epoch=5, epochs=4, verbose=0)
+    # Two steps of the second epoch, and no epochs of nothing.
+    assert len(history.history["loss"]) == 2
+    assert int(model.optimizer.iterations) == 7
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(batches(3), epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 1
+    # Validation data that are used up: no value rather than a perfect one.
+    with pytest.warns(UserWarning, match="ran out of data"):
+        history = model.fit(*good(), validation_data=batches(2), validation_steps=2, epochs=2, verbose=0)
+    assert len(history.history["loss"]) == 2
+    assert len(history.history["val_loss"]) == 1
+    with pytest.raises(ValueError, match="non-empty"):
+        model.fit(iter([]), verbose=0)
+    with pytest.raises(ValueError, match="non-empty"):
+        model.evaluate(iter([]), verbose=0)
+    still_works(model)
+
+
+def test_symbolic_errors_show_no_stand_ins():
+    a = layers.Input((4,))
+    for cause in (lambda: a + layers.Input((3,)), lambda: ops.concatenate([a, layers.Input((5,))], axis=0)):
+        with pytest.raises(ValueError, match=r"\(None, [345]\)") as caught:
+            cause()
+        assert "120" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"120"):
+        layers.Input((120,)) + layers.Input((3,))

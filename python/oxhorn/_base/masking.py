@@ -6,6 +6,7 @@ that forgets an entry when its tensor dies.
 
 import weakref
 
+from oxhorn import _core
 from oxhorn._base.keras_tensor import KerasTensor
 
 # id(tensor) -> (weak reference to the tensor, mask)
@@ -38,3 +39,7 @@ def get_keras_mask(x):
         if entry is not None and entry[0]() is x:
             return entry[1]
     return None
+
+
+# Keras's guides look at masks as `layer(x)._keras_mask`.
+_core.Tensor._keras_mask = property(get_keras_mask, set_keras_mask)

@@ -1,5 +1,7 @@
 """Shape and dtype inference: run the function on traced tensors and look at what comes out."""
 
+import re
+
 from oxhorn import _core, tree
 from oxhorn._base.keras_tensor import KerasTensor
 from oxhorn._base.scopes import StatelessScope, SymbolicScope
@@ -41,12 +43,24 @@ def _run(fn, args, kwargs, stand_in):
         return x
 
     with StatelessScope(), SymbolicScope(), _core.Trace() as trace:
-        args, kwargs = tree.map_structure(place, (args, kwargs))
-        outputs = fn(*args, **kwargs)
+        placed = tree.map_structure(place, (args, kwargs))
+        try:
+            outputs = fn(*placed[0], **placed[1])
+        except Exception as error:
+            if not any(
+                stand_in in x.shape for x in tree.flatten((args, kwargs)) if isinstance(x, KerasTensor)
+            ):
+                error.args = tuple(_without_stand_in(part, stand_in) for part in error.args)
+            raise
     # A variable handed out as it is counts as its value.
     return tree.map_structure(
         lambda x: x.__oxhorn_tensor__() if hasattr(x, "__oxhorn_tensor__") else x, outputs
     )
+
+
+def _without_stand_in(message, stand_in):
+    """A message in whose shapes the stand-in is None again."""
+    return re.sub(rf"(?<=[(, ]){stand_in}(?=[,)])", "None", message) if isinstance(message, str) else message
 
 
 def broadcast_shapes(*shapes):

@@ -1,5 +1,6 @@
 """What `compile()` makes of its `loss` and `metrics` arguments."""
 
+import contextlib
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -67,6 +68,20 @@ def get_loss(identifier, y_true, y_pred):
     return loss
 
 
+@contextlib.contextmanager
+def shapes_on_error(kind, function, y_true, y_pred):
+    """Says of an error from a loss or metric which one it was, and for what shapes."""
+    try:
+        yield
+    except Exception as error:
+        shapes = ", ".join(
+            f"{name} of shape {tree.map_structure(lambda x: getattr(x, 'shape', x), value)}"
+            for name, value in (("y_true", y_true), ("y_pred", y_pred))
+        )
+        error.add_note(f"Exception encountered when computing the {kind} '{function.name}' for {shapes}")
+        raise
+
+
 class MetricsList(Metric):
     """The metrics of one output."""
 
@@ -77,7 +92,8 @@ class MetricsList(Metric):
 
     def update_state(self, y_true, y_pred, sample_weight=None):
         for metric in self.metrics:
-            metric.update_state(y_true, y_pred, sample_weight=sample_weight)
+            with shapes_on_error("metric", metric, y_true, y_pred):
+                metric.update_state(y_true, y_pred, sample_weight=sample_weight)
 
     def reset_state(self):
         for metric in self.metrics:
@@ -459,6 +475,11 @@ class CompileLoss(Loss):
             return self.call(y_true, y_pred, sample_weight)
 
     def call(self, y_true, y_pred, sample_weight=None):
+        if y_true is None:
+            raise ValueError(
+                f"There are no targets. The model was compiled with loss={self._user_loss}, so that it needs "
+                "them: pass `y`, or data that yields `(x, y)`."
+            )
         single = not tree.is_nested(y_true) and not tree.is_nested(y_pred)
         if not single:
             y_true = self._match(y_true, y_pred)
@@ -472,7 +493,8 @@ class CompileLoss(Loss):
         for (path, loss, weight, _), metric in zip(self._flat_losses, metrics):
             true, pred = _at(path, y_true), _at(path, y_pred)
             weights = _at(path, sample_weight) if tree.is_nested(sample_weight) else sample_weight
-            value = ops.cast(loss(true, pred, weights), self.dtype)
+            with shapes_on_error("loss", loss, true, pred):
+                value = ops.cast(loss(true, pred, weights), self.dtype)
             if metric is not None and not single:
                 # The unweighted value of each loss is what users compare.
                 metric.update_state(value, sample_weight=tree.flatten(pred)[0].shape[0])

@@ -447,10 +447,14 @@ class Trainer:
             self.reset_metrics()
             hooks.on_epoch_begin(epoch)
             adapter.on_epoch_begin()
-            logs, stream = self._run_pass(
+            logs, stream, count = self._run_pass(
                 stream, adapter, self.train_function, hooks, "train", steps_per_epoch
             )
             adapter.on_epoch_end()
+            if not count and not self.stop_training:
+                if epoch == initial_epoch:
+                    raise ValueError("Expected input data to be non-empty.")
+                break  # what came before was all that the generator had
             logs = self._metric_logs(logs)
             if validation is not None and self._validates(epoch, validation_freq):
                 results = self._evaluate(validation, validation_steps, hooks)
@@ -501,7 +505,7 @@ class Trainer:
             each: if given, takes every step's outputs, so that steps run one at a time.
 
         Returns:
-            The last step's outputs, and the pass if the next epoch goes on with it.
+            The last step's outputs, the pass if the next epoch goes on with it, and the number of steps.
         """
         resumed = stream is not None
         if not resumed:
@@ -523,7 +527,7 @@ class Trainer:
                     stream, resumed = self._start_pass(adapter), False
                     continue
                 stream = None
-                if steps is not None and step < steps:
+                if not step or (steps is not None and step < steps):
                     _warn_out_of_data(steps)
                 break
             if watched:
@@ -544,7 +548,7 @@ class Trainer:
             step += done
             if not watched:
                 hooks.on_slice_end(mode, step, lambda out=outputs: self._metric_logs(out))
-        return outputs, stream if steps is not None else None
+        return outputs, stream if steps is not None else None, step
 
     def _metric_logs(self, outputs):
         """Logs of numbers: the metrics' values, or what an overridden step returned if that differs."""
@@ -593,17 +597,20 @@ class Trainer:
         self._check_labels(adapter)
         hooks = self._callback_list(callbacks, verbose, 1, steps or adapter.num_batches)
         results = self._evaluate(adapter, steps, hooks, stream)
+        if not results:
+            raise ValueError("Expected input data to be non-empty.")
         return results if return_dict else self._flatten_metrics_in_order(results)
 
     def _evaluate(self, adapter, steps, hooks, stream=None):
+        """Logs of one pass; empty if there was no data."""
         self.make_test_function()
         self.stop_evaluating = False
         hooks.on_test_begin()
         self.reset_metrics()
         adapter.on_epoch_begin()
-        outputs, _ = self._run_pass(stream, adapter, self.test_function, hooks, "test", steps)
+        outputs, _, count = self._run_pass(stream, adapter, self.test_function, hooks, "test", steps)
         adapter.on_epoch_end()
-        logs = self._metric_logs(outputs)
+        logs = self._metric_logs(outputs) if count or self.stop_evaluating else {}
         hooks.on_test_end(logs)
         return logs
 
@@ -782,10 +789,10 @@ def _python_values(logs):
 
 
 def _warn_out_of_data(steps):
+    here = "" if steps is None else f" (here {steps} per epoch)"
     warnings.warn(
-        "Your input ran out of data; interrupting epoch. Make sure that your dataset or generator "
-        "can generate "
-        f"at least `steps_per_epoch * epochs` batches (here {steps} per epoch). You may need to use the "
+        "Your input ran out of data; interrupting training. Make sure that your dataset or generator can "
+        f"generate at least `steps_per_epoch * epochs` batches{here}. You may need to use the "
         "`.repeat()` function when building your dataset.",
         stacklevel=4,
     )

@@ -117,6 +117,8 @@ class ModelCheckpoint(MonitorCallback):
                 f"Please specify a non-directory filepath for ModelCheckpoint. Filepath used is an existing "
                 f"directory: {path}"
             ) from error
+        if self.verbose > 0:
+            print(f"\nEpoch {epoch + 1}: finished saving model to {path}")
 
     def _path(self, epoch, batch, logs):
         try:

@@ -36,13 +36,9 @@ class MonitorCallback(Callback):
             mode = self._direction()
         if mode is None:
             raise ValueError(
-                f"{type(self).__name__} callback received monitor={self.monitor}, but could not "
-                "automatically "
-                "determine whether that metric should be maximized or minimized. Pass "
-                "`mode='max'` in order to "
-                "do early stopping based on the highest metric value, or pass `mode='min'` in "
-                "order to use the "
-                "lowest value."
+                f"{type(self).__name__} callback received monitor={self.monitor}, but could not determine "
+                "whether that metric should be maximized or minimized. Pass `mode='max'` if its highest "
+                "value is the best, or `mode='min'` if its lowest is."
             )
         self.monitor_op = ops.less if mode == "min" else ops.greater
 

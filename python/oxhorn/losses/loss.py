@@ -41,6 +41,8 @@ class Loss(KerasSaveable):
             return ops.convert_to_tensor(x, dtype=self.dtype)
 
         values = self.call(tree.map_structure(convert, y_true), tree.map_structure(convert, y_pred))
+        if values is None:
+            raise ValueError(f"The loss '{self.name}' returned None. Expected a tensor of losses.")
         out_mask = get_keras_mask(values)
         if in_mask is not None and out_mask is not None:
             mask = ops.logical_and(in_mask, out_mask)
@@ -92,6 +94,14 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1=True):
     return x1, x2
 
 
+def expand_like_samples(weight, values):
+    """Weights of the first axes of `values` (samples, or samples and time steps) in the shape of `values`."""
+    missing = len(values.shape) - len(weight.shape)
+    if missing <= 0 or tuple(weight.shape) != tuple(values.shape[: len(weight.shape)]):
+        return weight
+    return ops.broadcast_to(ops.reshape(weight, (*weight.shape, *(1,) * missing)), values.shape)
+
+
 def reduce_weighted_values(
     values, sample_weight=None, mask=None, reduction="sum_over_batch_size", dtype=None
 ):
@@ -101,6 +111,7 @@ def reduce_weighted_values(
     weight = apply_mask(sample_weight, mask, values.dtype, reduction)
     if weight is not None:
         values, weight = squeeze_or_expand_to_same_rank(values, ops.cast(weight, values.dtype))
+        weight = expand_like_samples(weight, values)
         values = values * weight
     if reduction in (None, "none") or tuple(values.shape) in ((), (0,)):
         return values
@@ -124,5 +135,5 @@ def apply_mask(sample_weight, mask, dtype, reduction):
         weight = weight * ops.divide_no_nan(ops.cast(math.prod(mask.shape), dtype), ops.sum(weight))
     if sample_weight is not None:
         weight, sample_weight = squeeze_or_expand_to_same_rank(weight, ops.cast(sample_weight, dtype))
-        weight = sample_weight * weight
+        weight = expand_like_samples(sample_weight, weight) * expand_like_samples(weight, sample_weight)
     return weight

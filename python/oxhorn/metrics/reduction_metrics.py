@@ -85,6 +85,8 @@ class MeanMetricWrapper(Mean):
     def update_state(self, y_true, y_pred, sample_weight=None):
         mask = get_keras_mask(y_pred)
         values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        if values is None:
+            raise ValueError(f"The metric '{self.name}' returned None. Expected a tensor.")
         sample_weight = apply_mask(sample_weight, mask, dtype=self.dtype, reduction="sum")
         return super().update_state(values, sample_weight=sample_weight)
 

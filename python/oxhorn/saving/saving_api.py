@@ -78,10 +78,14 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
     filepath = os.fspath(filepath)
     if os.path.isdir(filepath) or (filepath.endswith(".keras") and _starts_with(filepath, b"PK")):
         return saving_lib.load_model(filepath, custom_objects, compile, safe_mode)
-    if not os.path.exists(filepath) and filepath.endswith((".keras", *_LEGACY)):
-        raise ValueError(
-            f"File not found: filepath={filepath}. Please ensure the file is an accessible file."
-        )
+    if not os.path.exists(filepath):
+        if filepath.endswith(_LEGACY):
+            raise FileNotFoundError(f"No such file: {filepath}")
+        if filepath.endswith(".keras"):
+            raise ValueError(
+                f"File not found: filepath={filepath}. Please ensure the file is an accessible `.keras` zip "
+                "file."
+            )
     if legacy_h5.is_hdf5(filepath):
         return legacy_h5.load_model_from_hdf5(filepath, custom_objects, compile, safe_mode)
     raise ValueError(

@@ -126,8 +126,18 @@ def load_model(filepath, custom_objects=None, compile=True, safe_mode=True):
 
 
 def _load_model_from_fileobj(fileobj, custom_objects, compile, safe_mode):
-    with zipfile.ZipFile(fileobj, "r") as archive:
+    with _open_zip(fileobj) as archive:
         return _load(ZipReader(archive), custom_objects, compile, safe_mode)
+
+
+def _open_zip(file):
+    try:
+        return zipfile.ZipFile(file, "r")
+    except zipfile.BadZipFile as error:
+        name = getattr(file, "name", file)
+        raise ValueError(
+            f"File format not supported: filepath={name}. It is no zip archive, or was cut short: {error}."
+        ) from error
 
 
 def _load(reader, custom_objects, compile, safe_mode):
@@ -314,7 +324,7 @@ def load_weights_only(model, filepath, skip_mismatch=False, objects_to_skip=None
     filepath = os.fspath(filepath)
     _check_built(model, "loading weights into a model")
     if filepath.endswith(".keras"):
-        with zipfile.ZipFile(filepath, "r") as archive:
+        with _open_zip(filepath) as archive:
             store = _weights(ZipReader(archive))
     elif filepath.endswith(".weights.h5"):
         store = H5Store(pathlib.Path(filepath).read_bytes())

@@ -106,23 +106,23 @@ class Progbar:
         if self.target is not None:
             digits = int(math.log10(max(self.target, 1))) + 1
             parts.append(f"{current:{digits}d}/{self.target}")
-            if self.verbose == 1 and self._dynamic:
+            if self.verbose == 1:
                 filled = min(self.width, int(self.width * current / max(self.target, 1)))
                 parts[0] += " " + "━" * filled + " " * (self.width - filled)
         else:
             parts.append(f"{current}/Unknown")
         per_step = elapsed / current if current else 0.0
-        if finalize or self.target is None or not current:
-            parts[0] += f" {_duration(elapsed)} {_per_step(per_step)}/{self.unit_name}"
+        if self.verbose == 2:
+            parts += [f"{elapsed:.0f}s", f"{_per_step(per_step)}/{self.unit_name}"]
+        elif finalize or self.target is None or not current:
+            parts[0] += f" {elapsed:.0f}s {_per_step(per_step)}/{self.unit_name}"
         else:
             parts[0] += (
                 f" {_duration(per_step * (self.target - current))} {_per_step(per_step)}/{self.unit_name}"
             )
         for name, (total, count) in self._values.items():
             value = np.mean(total) / count
-            parts.append(
-                f"{name}: {value:.4f}" if abs(value) > 1e-3 or value == 0 else f"{name}: {value:.4e}"
-            )
+            parts.append(f"{name}: {value:.4f}" if abs(value) > 1e-3 else f"{name}: {value:.4e}")
         return " - ".join(parts)
 
 

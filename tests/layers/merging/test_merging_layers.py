@@ -81,3 +81,9 @@ def test_one_tensor_is_no_list():
 def test_dot_axes_refused(axes, error):
     with pytest.raises(error):
         layers.Dot(axes)
+
+
+@pytest.mark.parametrize("axis", [3, -4])
+def test_concatenate_along_an_axis_that_is_not_there(axis):
+    with pytest.raises(IndexError, match=rf"axis {axis}.*2 axes"):
+        oxhorn.layers.Concatenate(axis=axis)([oxhorn.Input((4,)), oxhorn.Input((4,))])

@@ -256,3 +256,12 @@ def test_refused(name):
         getattr(layers, name)(0)
     with pytest.raises(ValueError, match="cell"):
         layers.RNN(layers.Dense(2))
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "ConvLSTM1D"])
+def test_wrong_number_of_initial_states(name):
+    layer = getattr(oxhorn.layers, name)(4, *((3,) if name == "ConvLSTM1D" else ()))
+    x = np.ones((2, 5, 6, 3) if name == "ConvLSTM1D" else (2, 5, 3), "float32")
+    layer(x)
+    with pytest.raises(ValueError, match=r"`initial_state` to be \d tensors.*Received 3"):
+        layer(x, initial_state=[np.ones((2, 4), "float32")] * 3)

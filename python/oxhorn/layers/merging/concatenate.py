@@ -35,6 +35,12 @@ class Concatenate(Merge):
 
     def compute_output_shape(self, input_shape):
         check_shapes(input_shape, "A `Concatenate` layer")
+        for shape in input_shape:
+            if not -len(shape) <= self.axis < len(shape):
+                raise IndexError(
+                    f"Layer '{self.name}' cannot concatenate along axis {self.axis}: the inputs have "
+                    f"{len(shape)} axes. Received: input_shape={input_shape}"
+                )
         sizes = [shape[self.axis] for shape in input_shape]
         output_shape = list(input_shape[0])
         output_shape[self.axis] = None if None in sizes else sum(sizes)

@@ -161,6 +161,8 @@ class RNN(Layer):
             )
         if initial_state is None:
             initial_state = self.states if self.stateful else self.get_initial_state(batch_size=batch_size)
+        else:
+            self._check_number_of_states(initial_state, batch_size)
         initial_state = list(initial_state) if tree.is_nested(initial_state) else [initial_state]
         initial_state = tree.map_structure(
             lambda x: convert_to_tensor(x, dtype=self.cell.compute_dtype), initial_state
@@ -177,6 +179,17 @@ class RNN(Layer):
             for variable, state in zip(tree.flatten(self.states), tree.flatten(states)):
                 variable.assign(state)
         return (output, *states) if self.return_state else output
+
+    def _check_number_of_states(self, initial_state, batch_size):
+        expected, received = (
+            [tuple(x.shape) for x in tree.flatten(states)]
+            for states in (self.get_initial_state(batch_size=batch_size), initial_state)
+        )
+        if len(received) != len(expected):
+            raise ValueError(
+                f"Expected `initial_state` to be {len(expected)} tensors, of shapes {expected}. "
+                f"Received {len(received)}, of shapes {received}"
+            )
 
     def get_config(self):
         from oxhorn.saving import serialize_keras_object
