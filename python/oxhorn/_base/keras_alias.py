@@ -56,7 +56,15 @@ class _TensorFlow(types.ModuleType):
             return importlib.import_module("oxhorn")
         if name == "GradientTape":
             return importlib.import_module("oxhorn").GradientTape
+        if name == "function":
+            return _function
         raise AttributeError(f"Oxhorn stands in for tensorflow.keras only; tensorflow.{name} is not there.")
+
+
+def _function(func=None, **options):
+    """`tf.function`; its options choose what is always so here (`jit_compile`) or never needed."""
+    function = importlib.import_module("oxhorn").function
+    return function if func is None else function(func)
 
 
 def install():

@@ -9,6 +9,7 @@ from oxhorn import _core, ops, optimizers, tree
 from oxhorn import callbacks as callbacks_module
 from oxhorn import metrics as metrics_module
 from oxhorn._base.keras_tensor import KerasTensor
+from oxhorn._base.python_utils import is_default
 from oxhorn._base.settings import max_epochs, max_steps_per_epoch
 from oxhorn._base.symbolic import compute_output_spec
 from oxhorn._base.tracking import no_automatic_dependency_tracking
@@ -731,11 +732,16 @@ class Trainer:
             lambda leaf: None if leaf is None else KerasTensor(leaf.shape, str(leaf.dtype)), data_batch
         )
         x, y, sample_weight = unpack_x_y_sample_weight(data_batch)
+        own_step = type(self).train_step is not Trainer.train_step
+        if own_step and is_default(self.call):
+            return
         try:
             y_pred = compute_output_spec(self, x, training=False)
-        except (ValueError, TypeError):
-            raise
         except Exception as error:
+            if own_step:
+                return  # which may call the layers in its own way
+            if isinstance(error, (ValueError, TypeError)):
+                raise
             raise RuntimeError(
                 "Unable to automatically build the model. Please build it yourself before calling "
                 "fit/evaluate/predict. A model is 'built' when its variables have been created and its "
@@ -784,8 +790,12 @@ class Trainer:
 def _python_values(logs):
     if not isinstance(logs, dict):
         logs = {} if logs is None or isinstance(logs, (tuple, list)) else {"loss": logs}
-    # By name, as Keras reports them.
-    return {name: _python_value(logs[name]) for name in sorted(logs)}
+    # By name, as Keras reports them; what a metric of several values returns lies among the others.
+    values = {}
+    for name in sorted(logs):
+        value = logs[name]
+        values.update(_python_values(value) if isinstance(value, dict) else {name: _python_value(value)})
+    return values
 
 
 def _warn_out_of_data(steps):

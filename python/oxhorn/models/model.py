@@ -3,7 +3,7 @@
 import json
 import warnings
 
-from oxhorn._base.python_utils import is_default
+from oxhorn._base.python_utils import default, is_default
 from oxhorn._training.trainer import Trainer
 from oxhorn.layers.layer import Layer
 
@@ -52,6 +52,7 @@ class Model(Trainer, Layer):
         else:
             Layer.__init__(self, *args, **kwargs)
 
+    @default
     def call(self, *args, **kwargs):
         raise NotImplementedError(f"Model {type(self).__name__} does not have a `call()` method implemented.")
 
