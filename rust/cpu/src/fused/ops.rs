@@ -202,6 +202,7 @@ unary_ops! { Real:
     Reciprocal |x| T::of(1.0).div(x);
     Tanh |x| x.tanh::<L>();
     Erf |x| x.erf::<L>();
+    Erfc |x| x.erfc::<L>();
     Sigmoid |x| x.sigmoid::<L>();
     Softplus |x| x.softplus::<L>();
     Relu |x| choose(x < T::of(0.0), T::of(0.0), x);
@@ -709,7 +710,7 @@ fn real<T: Real + RareOps>(op: Ew, dtype: DType, uniform: [bool; 3], isa: Isa) -
     }
     let function = unary!(
         Neg 1, Abs 1, Sign 2, Exp 6, Exp2 6, Expm1 12, Log 8, Log1p 12, Log2 8, Log10 8, Sqrt 3, Rsqrt 4, Square 1,
-        Reciprocal 2, Sin 10, Cos 10, Tan 14, Tanh 8, Erf 12, Sigmoid 8, Softplus 16, Relu 1, Floor 1, Ceil 1,
+        Reciprocal 2, Sin 10, Cos 10, Tan 14, Tanh 8, Erf 12, Erfc 16, Sigmoid 8, Softplus 16, Relu 1, Floor 1, Ceil 1,
         Round 1, Trunc 1, IsNan 1, IsInf 1, IsFinite 1
     );
     if let Some((function, cost)) = function {
@@ -772,7 +773,6 @@ macro_rules! rare {
                     Ew::Asinh => rows!(pick_unary: F64 Asinh),
                     Ew::Acosh => rows!(pick_unary: F64 Acosh),
                     Ew::Atanh => rows!(pick_unary: F64 Atanh),
-                    Ew::Erfc => rows!(pick_unary: F64 Erfc),
                     Ew::Erfinv => rows!(pick_unary: F64 Erfinv),
                     Ew::Lgamma => rows!(pick_unary: F64 Lgamma),
                     Ew::Digamma => rows!(pick_unary: F64 Digamma),
