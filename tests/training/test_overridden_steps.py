@@ -114,3 +114,22 @@ def test_a_metric_of_several_values(capsys):
     assert "half: 16.0000" in capsys.readouterr().out
     assert model.evaluate(X, Y, verbose=0, return_dict=True)["half"] == 16
     assert len(model.evaluate(X, Y, verbose=0)) == 3
+
+
+@pytest.mark.parametrize("run_eagerly", [False, True])
+def test_inputs_alone_come_as_they_are(run_eagerly):
+    """`train_step(data)` gets the array itself if there is nothing else, as in Keras's autoencoders."""
+
+    class Autoencoder(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.network = keras.Sequential([layers.Dense(2), layers.Dense(4)])
+
+        def train_step(self, data):
+            assert not isinstance(data, tuple)
+            return {"squares": step(self, self.network, data, data)}
+
+    model = Autoencoder()
+    model.compile("adam", run_eagerly=run_eagerly)
+    history = model.fit(X, epochs=2, verbose=0).history["squares"]
+    assert history[1] < history[0]

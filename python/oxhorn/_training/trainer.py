@@ -716,8 +716,12 @@ class Trainer:
     def _check_labels(self, adapter):
         """Raises ValueError for integer labels in memory that name no class: inside a compiled step they
         could only make the loss NaN."""
-        if isinstance(adapter, ArrayDataAdapter) and self._compile_loss is not None and len(adapter.data) > 1:
-            self._compile_loss.check_labels(adapter.data[1])
+        if (
+            isinstance(adapter, ArrayDataAdapter)
+            and self._compile_loss is not None
+            and adapter.targets is not None
+        ):
+            self._compile_loss.check_labels(adapter.targets)
 
     def _is_built_for_training(self):
         return (

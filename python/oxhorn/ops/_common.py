@@ -3,6 +3,8 @@
 import math
 from functools import lru_cache
 
+import numpy as np
+
 from oxhorn import _core
 from oxhorn._base.convert import convert_to_tensor
 from oxhorn._base.dtypes import FLOAT_TYPES, result_type
@@ -47,8 +49,14 @@ def to_dtype(x, dtype):
 def promote(*xs, also=()):
     """The operands in their common dtype (joined with those in `also`).
 
-    Python scalars stay what they are when there is a tensor of that dtype, whose dtype they take.
+    Python scalars stay what they are when there is a tensor of that dtype, whose dtype they take. NumPy's
+    float64 numbers and arrays are treated like them beside a tensor: in `x / np.sqrt(d)`, float64 is nobody's
+    choice.
     """
+    if any(_is_float64_of_numpy(x) for x in xs) and any(
+        type(x) is Tensor or hasattr(x, "__oxhorn_tensor__") for x in xs
+    ):
+        xs = [_in_dtype_of_tensors(x, xs) if _is_float64_of_numpy(x) else x for x in xs]
     xs = [x if type(x) in _SCALARS else convert_to_tensor(x) for x in xs]
     dtypes = [dtype_of(x) for x in xs]
     if not also and len(set(dtypes)) == 1 and type(dtypes[0]) is str and type(xs[0]) is not bool:
@@ -56,6 +64,16 @@ def promote(*xs, also=()):
     dtype = join_dtypes(*dtypes, *also)
     keep = dtype in dtypes and dtype != "bool"
     return [x if d == dtype or (keep and type(d) is type) else to_dtype(x, dtype) for x, d in zip(xs, dtypes)]
+
+
+def _is_float64_of_numpy(x):
+    return isinstance(x, (np.ndarray, np.generic)) and x.dtype == np.float64
+
+
+def _in_dtype_of_tensors(x, xs):
+    """A float64 number or array in the dtype that a Python float would have among `xs`."""
+    others = [float if _is_float64_of_numpy(other) else dtype_of(other) for other in xs]
+    return convert_to_tensor(x, join_dtypes(*others))
 
 
 def to_float(x):

@@ -1,10 +1,11 @@
 //! The `Tensor` class.
 
-use oxhorn::{Arg, DType, Tensor, op::Ew, ops};
+use numpy::PyUntypedArray;
+use oxhorn::{Arg, DType, Tensor, op::Ew, ops, promotion, promotion::Operand};
 use pyo3::basic::CompareOp;
 use pyo3::exceptions::{PyIndexError, PyTypeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::{PyDict, PyFloat, PyTuple};
 
 use crate::array::{numpy_dtype, to_array};
 use crate::convert;
@@ -19,11 +20,35 @@ pub struct PyTensor(pub Tensor);
 /// Keras tensors and the like).
 fn binary(op: Ew, left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = left.py();
-    let (Some(a), Some(b)) = (operand(left)?, operand(right)?) else {
+    let Some([a, b]) = operands(left, right)? else {
         return Ok(py.NotImplemented());
     };
     let result = guard(|| ops::elementwise(op, &[a, b]))?;
     Ok(PyTensor(result).into_pyobject(py)?.into_any().unbind())
+}
+
+/// Both operands of an operator, or None if one of them is not known here.
+///
+/// NumPy's float64 numbers and arrays take the dtype that a Python float would: in `x / np.sqrt(d)`, float64 is
+/// nobody's choice.
+fn operands(left: &Bound<'_, PyAny>, right: &Bound<'_, PyAny>) -> PyResult<Option<[Arg; 2]>> {
+    let (Some(a), Some(b)) = (operand(left)?, operand(right)?) else {
+        return Ok(None);
+    };
+    let weak = |object: &Bound<'_, PyAny>, arg: Arg, other: &Arg| match (&arg, other) {
+        (Arg::Tensor(tensor), Arg::Tensor(other))
+            if tensor.dtype() == DType::F64
+                && (object.is_instance_of::<PyFloat>() || object.cast::<PyUntypedArray>().is_ok()) =>
+        {
+            let kinds = [Operand::WeakFloat, Operand::Typed(other.dtype())];
+            let dtype = promotion::result_type(&kinds, DType::F32);
+            guard(|| ops::cast(tensor, dtype)).map(Arg::Tensor)
+        }
+        _ => Ok(arg),
+    };
+    let a = weak(left, a, &b)?;
+    let b = weak(right, b, &a)?;
+    Ok(Some([a, b]))
 }
 
 fn operand(object: &Bound<'_, PyAny>) -> PyResult<Option<Arg>> {
@@ -321,27 +346,23 @@ impl PyTensor {
     fn __dlpack_device__(&self) -> (i32, i32) {
         (1, 0) // kDLCPU
     }
-    /// NumPy's operators defer to this class's.
+    /// NumPy's operators defer to this class's: `array * tensor` calls `tensor.__rmul__`. Its functions see an
+    /// array: `numpy.exp(tensor)` is one.
     #[classattr]
     fn __array_priority__() -> f64 {
         100.0
-    }
-    /// As above, for ufuncs: `array * tensor` calls `tensor.__rmul__`.
-    #[classattr]
-    fn __array_ufunc__() -> Option<bool> {
-        None
     }
 }
 
 fn product(a: &Bound<'_, PyAny>, b: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let py = a.py();
-    let (Some(x), Some(y)) = (operand(a)?, operand(b)?) else {
+    let Some([x, y]) = operands(a, b)? else {
         return Ok(py.NotImplemented());
     };
     let result = guard(|| {
         let (x, y) = (x.to_tensor()?, y.to_tensor()?);
-        let kinds = [&x, &y].map(|t| oxhorn::promotion::Operand::Typed(t.dtype()));
-        let dtype = oxhorn::promotion::result_type(&kinds, DType::F32);
+        let kinds = [&x, &y].map(|t| Operand::Typed(t.dtype()));
+        let dtype = promotion::result_type(&kinds, DType::F32);
         ops::matmul(&ops::cast(&x, dtype)?, &ops::cast(&y, dtype)?, false, false)
     })?;
     Ok(PyTensor(result).into_pyobject(py)?.into_any().unbind())

@@ -30,8 +30,7 @@ class ArrayDataAdapter(DataAdapter):
         if sample_weight is not None and y is not None:
             sample_weight = self._spread(sample_weight, y)
         self.data = utils.pack_x_y_sample_weight(x, y, sample_weight)
-        if not isinstance(self.data, tuple):
-            self.data = (self.data,)
+        self.targets = y
         self.leaves = [leaf for leaf in tree.flatten(self.data) if leaf is not None]
         sizes = {leaf.shape[0] if len(leaf.shape) else 0 for leaf in self.leaves}
         if not self.leaves:
