@@ -8,9 +8,22 @@ use oxhorn_core::op::{Gather, GatherAlong, ScatterAlong, ScatterMode, ScatterNd}
 use smallvec::SmallVec;
 
 use super::element::{AxisView, Element, Tensor, grain, with_bits, with_element};
-use super::movement::{IndexSlice, Indices, duplicate, move_grain};
-use crate::pool::{SharedMut, parallel_for};
+use super::movement::{IndexSlice, Indices, duplicate};
+use crate::pool::{SharedMut, ThreadPool, parallel_for};
 use crate::step::{Args, Raw, Task};
+
+/// Asks for the cache line at an address, which need not be readable.
+#[inline(always)]
+fn prefetch(at: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a hint that has no effect but on caches, whatever the address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(at.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = at;
+}
 
 /// Copies `bytes`, most often those of one row of a table.
 ///
@@ -28,6 +41,43 @@ unsafe fn copy_row(source: *const u8, destination: *mut u8, bytes: usize) {
     }
 }
 
+/// Bytes of rows that are asked for ahead of the one being copied.
+const AHEAD: usize = 2048;
+
+/// Copies rows of `row` bytes, of which the i-th comes from `source(i)`, to their places one after another.
+///
+/// Rows that lie anywhere are the opposite of what processors foresee, so their lines are asked for early.
+///
+/// # Safety
+/// `source(i)` is readable for `row` bytes for every i below `rows`, and `y` is writable for all of them, not
+/// overlapping, and nobody else's.
+unsafe fn copy_rows(
+    pool: &ThreadPool,
+    rows: usize,
+    row: usize,
+    source: impl Fn(usize) -> *const u8 + Sync,
+    y: *mut u8,
+) {
+    const LINE: usize = 64;
+    let y = Raw(y);
+    let distance = (AHEAD / row).clamp(1, 64);
+    // Tasks of one size, each worth entering a region for.
+    let tasks = ((rows * row.max(LINE)) >> 16).clamp(1, 64);
+    parallel_for(pool, rows, rows.div_ceil(tasks), |range| {
+        let ask = |i: usize| {
+            (0..row.min(2 * AHEAD)).step_by(LINE).for_each(|at| prefetch(source(i).wrapping_add(at)))
+        };
+        (range.start..range.end.min(range.start + distance)).for_each(ask);
+        for i in range.clone() {
+            if i + distance < range.end {
+                ask(i + distance);
+            }
+            // SAFETY: the caller's promise; row i of the result is this task's.
+            unsafe { copy_row(source(i), y.add(i * row), row) };
+        }
+    });
+}
+
 /// See [`Gather`].
 pub(crate) fn gather(op: &Gather, args: &Args<'_>) -> Result<Task> {
     let ([x, indices], [y]) = (args.inputs, args.outputs) else {
@@ -41,15 +91,14 @@ pub(crate) fn gather(op: &Gather, args: &Args<'_>) -> Result<Task> {
         if row == 0 || rows == 0 {
             return;
         }
-        let (x, y, indices) = (Raw(frame.ptr(x)), Raw(frame.ptr(y)), indices.read(frame));
-        parallel_for(frame.pool, rows, move_grain(row), |range| {
-            for i in range {
-                let (outer, place) = (i / count, i % count);
-                let index = indices.get(place).clamp(0, view.n as i64 - 1) as usize;
-                // SAFETY: a clamped index addresses a row of x; row i of the result is this task's.
-                unsafe { copy_row(x.add((outer * view.n + index) * row), y.add(i * row), row) };
-            }
-        });
+        let (x, y, indices) = (Raw(frame.ptr(x)), frame.ptr(y), indices.read(frame));
+        let source = |i: usize| {
+            let (outer, place) = if view.outer == 1 { (0, i) } else { (i / count, i % count) };
+            let index = indices.get(place).clamp(0, view.n as i64 - 1) as usize;
+            x.get().wrapping_add((outer * view.n + index) * row).cast_const()
+        };
+        // SAFETY: a clamped index addresses a row of x; the result is this step's own.
+        unsafe { copy_rows(frame.pool, rows, row, source, y) };
     }))
 }
 
@@ -132,13 +181,10 @@ pub(crate) fn gather_nd(args: &Args<'_>) -> Result<Task> {
         if row == 0 || addresses.count == 0 {
             return;
         }
-        let (x, y, indices) = (Raw(frame.ptr(x)), Raw(frame.ptr(y)), indices.read(frame));
-        parallel_for(frame.pool, addresses.count, move_grain(row), |range| {
-            for i in range {
-                // SAFETY: a clamped vector addresses a slice of x; slice i of the result is this task's.
-                unsafe { copy_row(x.add(addresses.clamped(indices, i) * row), y.add(i * row), row) };
-            }
-        });
+        let (x, y, indices) = (Raw(frame.ptr(x)), frame.ptr(y), indices.read(frame));
+        let source = |i: usize| x.get().wrapping_add(addresses.clamped(indices, i) * row).cast_const();
+        // SAFETY: a clamped vector addresses a slice of x; the result is this step's own.
+        unsafe { copy_rows(frame.pool, addresses.count, row, source, y) };
     }))
 }
 

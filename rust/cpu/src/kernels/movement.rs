@@ -6,7 +6,7 @@ use oxhorn_core::{DType, Result};
 use smallvec::SmallVec;
 
 use super::copy::{StridedCopy, dense};
-use super::element::{AxisView, Tensor, grain, with_bits};
+use super::element::{AxisView, Tensor, with_bits};
 use crate::pool::{SharedMut, ThreadPool, parallel_for};
 use crate::step::{Arg, Args, At, Frame, Task};
 
@@ -179,9 +179,4 @@ pub(crate) fn duplicate(frame: &Frame<'_>, from: At, to: At, bytes: usize) {
         // SAFETY: both places hold a tensor of this size, and places of one step are equal or disjoint.
         unsafe { copy.run(frame.pool, from, to) };
     }
-}
-
-/// Elements that a piece of work moves, as [`grain`] counts them.
-pub(crate) fn move_grain(bytes: usize) -> usize {
-    grain(bytes / 8 + 4)
 }
