@@ -6,9 +6,9 @@ For every workload and repetition each side runs once, in turn, in a fresh proce
 processor cores; the numbers are medians over the repetitions. A peer that is not installed is left out with a
 note. Results go to benches/results/ as compare.md, compare.json and compare.png.
 
-A workload is one function of the `keras` module that it is given, so that every side runs the same lines. It
-returns the seconds that are compared and the losses, which must fall. Peak memory is that of the whole
-process.
+A workload (in benches/workloads/) is one function of the `keras` module that it is given, so that every side
+runs the same lines. It returns the seconds that are compared and either the losses of training, which must
+fall, or outputs, on which the sides must agree. Peak memory is that of the whole process.
 """
 
 import argparse
@@ -23,6 +23,8 @@ import subprocess
 import sys
 import time
 
+from workloads import WORKLOADS
+
 RESULTS = pathlib.Path(__file__).resolve().parent / "results"
 
 # Side -> module that is imported as keras, and Keras's backend.
@@ -34,203 +36,6 @@ SIDES = {
 LABELS = {"oxhorn": "Oxhorn", "keras-jax": "Keras on JAX", "keras-tensorflow": "Keras on TensorFlow"}
 
 
-# -- workloads ------------------------------------------------------------------------------------
-
-
-def classes(samples, shape, seed=0):
-    """Samples around one random prototype for each of ten classes, and their classes."""
-    import numpy as np
-
-    rng = np.random.default_rng(seed)
-    y = rng.integers(0, 10, samples)
-    prototypes = rng.random((10, *shape), dtype="float32")
-    x = rng.random((samples, *shape), dtype="float32")
-    for row, label in zip(x, y):  # in place, so that the data are all the memory that they cost
-        row += prototypes[label]
-        row /= 2
-    return x, y.astype("int32")
-
-
-def seconds_per_step(model, x, y, batch_size, epochs):
-    """Time per training step within `fit`, after an epoch that compiles; and the epochs' losses."""
-    losses = model.fit(x, y, batch_size=batch_size, epochs=1, verbose=0).history["loss"]
-    start = time.perf_counter()
-    losses += model.fit(x, y, batch_size=batch_size, epochs=epochs, verbose=0).history["loss"]
-    steps = epochs * (len(x) // batch_size)
-    return (time.perf_counter() - start) / steps, losses
-
-
-def seed_mlp_model(keras):
-    model = keras.Sequential(
-        [
-            keras.Input(shape=(784,)),
-            keras.layers.Dense(32, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile(optimizer=keras.optimizers.RMSprop(learning_rate=0.001), loss="mse", metrics=["accuracy"])
-    return model
-
-
-def seed_mlp(keras, scale):
-    x, y = classes(128 * 100, (784,))
-    return seconds_per_step(seed_mlp_model(keras), x, keras.utils.to_categorical(y, 10), 128, scale(10))
-
-
-def regression(keras, scale):
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((400, 13)).astype("float32")
-    y = (x @ rng.standard_normal(13) + 20 + rng.standard_normal(400)).astype("float32")
-    model = keras.Sequential(
-        [
-            keras.Input(shape=(13,)),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dense(1),
-        ]
-    )
-    model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
-    return seconds_per_step(model, x, y, 8, scale(20))
-
-
-def predict_row(keras, scale):
-    x, y = classes(1280, (784,))
-    y = keras.utils.to_categorical(y, 10)
-    model = seed_mlp_model(keras)
-    losses = model.fit(x, y, batch_size=128, epochs=2, verbose=0).history["loss"]
-    calls = []
-    for _ in range(scale(100)):
-        start = time.perf_counter()
-        model.predict(x[:1], verbose=0)
-        calls.append(time.perf_counter() - start)
-    return statistics.median(calls), losses
-
-
-def cold_start(keras, scale):
-    """The seconds are those from the start of the process to the end of the first training step."""
-    x, y = classes(128, (784,))
-    model = seed_mlp_model(keras)
-    y = keras.utils.to_categorical(y, 10)
-    first = model.fit(x, y, batch_size=128, epochs=1, verbose=0).history["loss"]
-    seconds = time.monotonic() - float(os.environ["OXHORN_BENCH_START"])
-    return seconds, first + model.fit(x, y, batch_size=128, epochs=10, verbose=0).history["loss"]
-
-
-def convnet(keras, scale):
-    x, y = classes(64 * 30, (28, 28, 1))
-    model = keras.Sequential(
-        [
-            keras.Input(shape=(28, 28, 1)),
-            keras.layers.Conv2D(32, 3, activation="relu"),
-            keras.layers.MaxPooling2D(2),
-            keras.layers.Conv2D(64, 3, activation="relu"),
-            keras.layers.MaxPooling2D(2),
-            keras.layers.Conv2D(64, 3, activation="relu"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(64, activation="relu"),
-            keras.layers.Dense(10, activation="softmax"),
-        ]
-    )
-    model.compile(optimizer="rmsprop", loss="sparse_categorical_crossentropy", metrics=["accuracy"])
-    return seconds_per_step(model, x, y, 64, scale(3))
-
-
-def words(samples, length, vocabulary):
-    """Reviews: rows of word numbers, zeros after their ends, and which of two classes uses higher numbers."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    y = rng.integers(0, 2, samples)
-    x = rng.integers(1, vocabulary, (samples, length)) ** (1 + y[:, None]) // vocabulary ** y[:, None]
-    x[np.arange(length) >= rng.integers(length // 2, length + 1, samples)[:, None]] = 0
-    return x.astype("int32"), y.astype("float32")
-
-
-def text_model(keras, mask_zero):
-    layers = keras.layers
-    inner = [layers.LSTM(32, return_sequences=True)] if mask_zero else []
-    embedding = layers.Embedding(10_000, 32, mask_zero=mask_zero)
-    model = keras.Sequential([embedding, *inner, layers.LSTM(32), layers.Dense(1, activation="sigmoid")])
-    model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
-    return model
-
-
-def lstm_imdb(keras, scale, mask_zero=False):
-    x, y = words(128 * 10, 200, 10_000)
-    return seconds_per_step(text_model(keras, mask_zero), x, y, 128, scale(4))
-
-
-def lstm_masked(keras, scale):
-    return lstm_imdb(keras, scale, mask_zero=True)
-
-
-def climate(samples):
-    """Weather of 120 hours, 14 numbers each, the last hours of some missing; and a temperature later."""
-    import numpy as np
-
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((samples, 120, 14)).astype("float32").cumsum(axis=1) / 10
-    y = x[:, -20:, 0].mean(axis=1)
-    x[np.arange(120) >= rng.integers(60, 121, samples)[:, None]] = 0
-    return x, y
-
-
-def climate_model(keras, masked):
-    layers = keras.layers
-    first = [layers.Masking()] if masked else []
-    grus = [
-        layers.GRU(32, dropout=0.2, recurrent_dropout=0.2, return_sequences=sequences)
-        for sequences in (True, masked)
-    ]
-    last = [layers.GlobalAveragePooling1D()] if masked else []
-    model = keras.Sequential([keras.Input(shape=(120, 14)), *first, *grus, *last, layers.Dense(1)])
-    model.compile(optimizer="rmsprop", loss="mse", metrics=["mae"])
-    return model
-
-
-def gru_dropout(keras, scale, masked=False):
-    x, y = climate(128 * 10)
-    return seconds_per_step(climate_model(keras, masked), x, y, 128, scale(4))
-
-
-def gru_masked(keras, scale):
-    return gru_dropout(keras, scale, masked=True)
-
-
-def seconds_per_prediction(model, x, y, calls):
-    """Time per batch of 128 within `predict`, after a call that compiles; and the losses of training."""
-    losses = model.fit(x, y, batch_size=128, epochs=3, verbose=0).history["loss"]
-    model.predict(x, batch_size=128, verbose=0)
-    start = time.perf_counter()
-    for _ in range(calls):
-        model.predict(x, batch_size=128, verbose=0)
-    return (time.perf_counter() - start) / (calls * (len(x) // 128)), losses
-
-
-def lstm_predict(keras, scale):
-    return seconds_per_prediction(text_model(keras, False), *words(128 * 10, 200, 10_000), scale(4))
-
-
-def gru_predict(keras, scale):
-    return seconds_per_prediction(climate_model(keras, False), *climate(128 * 10), scale(4))
-
-
-# Function, what it measures, how many times faster Oxhorn is meant to be than the best peer.
-WORKLOADS = {
-    "seed_mlp": (seed_mlp, "MLP 784-32-10, batch 128: training step", 5),
-    "regression": (regression, "MLP 13-64-64-1, batch 8: training step", 15),
-    "predict_row": (predict_row, "MLP 784-32-10: `predict` on one row", 20),
-    "cold_start": (cold_start, "start of Python to first training step", 10),
-    "convnet": (convnet, "MNIST convnet 32-64-64, batch 64: training step", 1.5),
-    "lstm_imdb": (lstm_imdb, "Embedding and LSTM(32), 200 words, batch 128: training step", 4),
-    "lstm_masked": (lstm_masked, "the same with masks and two LSTM(32): training step", 4),
-    "lstm_predict": (lstm_predict, "Embedding and LSTM(32), 200 words: `predict`, batches of 128", 4),
-    "gru_dropout": (gru_dropout, "two GRU(32) with dropout, 120 hours, batch 128: training step", 4),
-    "gru_masked": (gru_masked, "the same with masks and sequences returned: training step", 4),
-    "gru_predict": (gru_predict, "two GRU(32), 120 hours: `predict`, batches of 128", 4),
-}
 MEMORY_TARGET = 2
 
 
@@ -247,15 +52,14 @@ def work(side, workload, threads, quick):
         tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
     keras = importlib.import_module(module)
     keras.utils.set_random_seed(0)
-    seconds, losses = WORKLOADS[workload][0](keras, (lambda n: 1) if quick else (lambda n: n))
-    if not losses[-1] < losses[0]:
-        raise RuntimeError(f"{side}, {workload}: the loss did not fall: {losses}")
-    result = {
-        "seconds": seconds,
-        "first_loss": losses[0],
-        "last_loss": losses[-1],
-        "peak_bytes": peak_bytes(),
-    }
+    measured = WORKLOADS[workload][0](keras, (lambda n: 1) if quick else (lambda n: n))
+    result = {"seconds": measured.seconds, "peak_bytes": peak_bytes()}
+    if losses := measured.losses:
+        if not losses[-1] < losses[0]:
+            raise RuntimeError(f"{side}, {workload}: the loss did not fall: {losses}")
+        result |= {"first_loss": losses[0], "last_loss": losses[-1]}
+    else:
+        result["outputs"] = measured.outputs
     print(json.dumps(result))
 
 
@@ -327,10 +131,21 @@ def compare(pythons, workloads, repeats, threads, quick):
                 result = run_side(python, side, arguments, threads)
                 if isinstance(result, str):
                     sys.exit(f"{side} failed in {workload}: {result}")
+                check_outputs(workload, side, result, results[workload, next(iter(pythons))])
                 results[workload, side].append(result)
                 seconds = readable_time(result["seconds"])
                 print(f"{workload} {repetition + 1}/{repeats} {side}: {seconds}", file=sys.stderr)
     return results
+
+
+def check_outputs(workload, side, result, first):
+    """Ends the program unless the outputs are those of the first side's first run, up to rounding."""
+    if "outputs" not in result or not first:
+        return
+    expected, got = first[0]["outputs"], result["outputs"]
+    tolerance = 1e-3 * max(map(abs, expected))
+    if not all(abs(x - y) <= tolerance for x, y in zip(expected, got, strict=True)):
+        sys.exit(f"{side}, {workload}: expected outputs {expected}, got {got}")
 
 
 def summarise(results, workloads, sides):

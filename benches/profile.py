@@ -1,4 +1,4 @@
-"""Where the time of one of compare.py's workloads goes on Oxhorn, instruction by instruction.
+"""Where the time of one of the workloads that are compared goes on Oxhorn, instruction by instruction.
 
     python benches/profile.py WORKLOAD [--threads N] [--lines N]
 
@@ -22,20 +22,20 @@ def main():
     os.environ |= {"OXHORN_PROFILE": "1", "OXHORN_NUM_THREADS": str(arguments.threads)}
     os.environ["OXHORN_BENCH_START"] = "0"
 
-    import compare
+    from compare import WORKLOADS, readable_time
 
     import oxhorn
     from oxhorn import _core
 
     oxhorn.utils.set_random_seed(0)
-    seconds, _ = compare.WORKLOADS[arguments.workload][0](oxhorn, lambda n: n)
+    seconds = WORKLOADS[arguments.workload][0](oxhorn, lambda n: n).seconds
     entries = _core.profile()
     total = sum(time for *_, time in entries)
-    inside = compare.readable_time(total)
-    print(f"{arguments.workload}: {compare.readable_time(seconds)}; {inside} in instructions")
+    inside = readable_time(total)
+    print(f"{arguments.workload}: {readable_time(seconds)}; {inside} in instructions")
     for instruction, calls, time in entries[: arguments.lines]:
         text = textwrap.shorten(instruction, arguments.width)
-        print(f"{100 * time / total:5.1f}%  {compare.readable_time(time / calls):>8}  x{calls:<7} {text}")
+        print(f"{100 * time / total:5.1f}%  {readable_time(time / calls):>8}  x{calls:<7} {text}")
 
 
 if __name__ == "__main__":
