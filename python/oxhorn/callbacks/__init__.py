@@ -12,4 +12,5 @@ from oxhorn.callbacks.model_checkpoint import ModelCheckpoint
 from oxhorn.callbacks.progbar_logger import ProgbarLogger
 from oxhorn.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from oxhorn.callbacks.swap_ema_weights import SwapEMAWeights
+from oxhorn.callbacks.tensor_board import TensorBoard
 from oxhorn.callbacks.terminate_on_nan import TerminateOnNaN
