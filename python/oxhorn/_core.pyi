@@ -347,6 +347,9 @@ def memory_stats() -> dict[str, int]:
 
 # -- files ------------------------------------------------------------------------------------
 
+def fingerprint64(strings: list[bytes], key: tuple[int, int] | None = None) -> np.ndarray:
+    """64-bit hashes (uint64) of byte strings: FarmHash's fingerprint, or SipHash-2-4 under a key."""
+
 def h5_read(data: bytes, max_bytes: int = ...) -> dict[str, Any]:
     """Reads an HDF5 file held in memory. Returns the root group: {"attrs": {name: value},
     "groups": {name: group}, "datasets": {name: {"data": ndarray, "attrs": {...}}}}. Strings come

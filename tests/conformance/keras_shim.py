@@ -95,6 +95,14 @@ def _conv_transpose_padding(input_shape, kernel_shape, strides, padding, output_
     return [conv_transpose_padding(k, s, d, padding, extra) for k, s, d, extra in axes]
 
 
+def _index_lookup(vocabulary_dtype, **kwargs):
+    """Keras's common base of the lookup layers, which it tests by itself; Oxhorn's is abstract."""
+    from oxhorn import layers
+
+    cls = layers.StringLookup if vocabulary_dtype == "string" else layers.IntegerLookup
+    return cls(**kwargs)
+
+
 def _operation_class(name):
     import oxhorn.ops  # noqa: F401  (registers the classes)
     from oxhorn._base.op import OPERATION_CLASSES
@@ -107,6 +115,8 @@ def lookup(name):
     """Oxhorn's object for one of Keras's internal names, given without `keras.src.`."""
     if name == "backend.common.backend_utils.compute_conv_transpose_padding_args_for_jax":
         return _conv_transpose_padding
+    if name.endswith(".IndexLookup"):
+        return _index_lookup
     if name in _VALUES:
         return _VALUES[name]
     if name.startswith("ops."):

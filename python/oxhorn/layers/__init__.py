@@ -59,7 +59,15 @@ from oxhorn.layers.pooling.global_max_pooling import (
     GlobalMaxPooling3D,
 )
 from oxhorn.layers.pooling.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
+from oxhorn.layers.preprocessing.category_encoding import CategoryEncoding
+from oxhorn.layers.preprocessing.discretization import Discretization
+from oxhorn.layers.preprocessing.hashed_crossing import HashedCrossing
+from oxhorn.layers.preprocessing.hashing import Hashing
+from oxhorn.layers.preprocessing.integer_lookup import IntegerLookup
+from oxhorn.layers.preprocessing.normalization import Normalization
 from oxhorn.layers.preprocessing.rescaling import Rescaling
+from oxhorn.layers.preprocessing.string_lookup import StringLookup
+from oxhorn.layers.preprocessing.text_vectorization import TextVectorization
 from oxhorn.layers.regularization.activity_regularization import ActivityRegularization
 from oxhorn.layers.regularization.alpha_dropout import AlphaDropout
 from oxhorn.layers.regularization.dropout import Dropout

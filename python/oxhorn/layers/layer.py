@@ -35,7 +35,7 @@ def _wrap_build(build):
                 self._path = current_path()
                 build(self, *args, **kwargs)
         finally:
-            self.__dict__["_in_build"] = False
+            del self.__dict__["_in_build"]
         self._build_shapes_dict = signature(self.build).bind(*args, **kwargs).arguments
         self.built = True
         self._post_build()

@@ -51,3 +51,38 @@ def build_pos_neg_masks(query_labels, key_labels, remove_diagonal=True):
         diagonal = ops.eye(positive.shape[0], positive.shape[1], dtype="bool")
         positive = ops.logical_and(positive, ops.logical_not(diagonal))
     return positive, negative
+
+
+def encode_categorical_inputs(inputs, output_mode, depth, dtype, sparse=False, count_weights=None):
+    """Category numbers in one of the encodings that preprocessing layers offer.
+
+    Args:
+        inputs: integers. Those outside of `[0, depth)` count for nothing.
+        output_mode: "int": as they are. "one_hot": a vector for each, shape `(..., depth)`, where a last axis
+            of size 1 is dropped first. "multi_hot", "count": one vector for each sample (for all, if there is
+            one axis): which categories it has, or how often.
+        depth: number of categories.
+        dtype: of the result.
+        sparse: must be false.
+        count_weights: for "count": what each input counts, in its shape.
+    """
+    if sparse:
+        raise ValueError("`sparse=True` cannot be used with backend oxhorn")
+    inputs = ops.convert_to_tensor(inputs)
+    if output_mode == "int":
+        return ops.cast(inputs, dtype)
+    if len(inputs.shape) == 0:
+        inputs = ops.expand_dims(inputs, -1)
+    if output_mode == "one_hot":
+        if len(inputs.shape) > 1 and inputs.shape[-1] == 1:
+            inputs = ops.squeeze(inputs, -1)
+        return ops.one_hot(inputs, depth, dtype=dtype)
+    if output_mode == "multi_hot":
+        return ops.multi_hot(inputs, depth, dtype=dtype)
+    axis = 1 if len(inputs.shape) > 1 else 0
+    if count_weights is not None:
+        dtype = count_weights.dtype
+    vectors = ops.one_hot(inputs, depth, dtype=dtype)
+    if count_weights is not None:
+        vectors = vectors * ops.expand_dims(count_weights, -1)
+    return ops.sum(vectors, axis=axis)

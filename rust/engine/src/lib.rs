@@ -31,6 +31,7 @@ mod context;
 mod control;
 mod epoch;
 mod error;
+pub mod fingerprint;
 mod function;
 mod gradient;
 pub mod h5;

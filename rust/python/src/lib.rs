@@ -5,6 +5,7 @@ mod control;
 mod convert;
 mod dlpack;
 mod error;
+mod fingerprint;
 mod functions;
 mod h5;
 mod index;
@@ -26,6 +27,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(dlpack::from_dlpack, module)?)?;
     module.add_function(wrap_pyfunction!(h5::h5_read, module)?)?;
     module.add_function(wrap_pyfunction!(h5::h5_write, module)?)?;
+    module.add_function(wrap_pyfunction!(fingerprint::fingerprint64, module)?)?;
     functions::register(module)?;
     control::register(module)?;
     state::register(module)
