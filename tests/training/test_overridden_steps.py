@@ -133,3 +133,24 @@ def test_inputs_alone_come_as_they_are(run_eagerly):
     model.compile("adam", run_eagerly=run_eagerly)
     history = model.fit(X, epochs=2, verbose=0).history["squares"]
     assert history[1] < history[0]
+
+
+def test_gradients_of_compiled_functions():
+    """A tape sees what a compiled function computes inside of it."""
+    variable = keras.Variable(3.0)
+
+    @keras.function
+    def cube(x):
+        return x * x * x
+
+    assert float(cube(ops.convert_to_tensor(2.0))) == 8
+    with keras.GradientTape() as tape:
+        y = cube(variable)
+    assert float(tape.gradient(y, variable)) == 27
+    value, gradient = keras.value_and_grad(cube)(ops.convert_to_tensor(2.0))
+    assert (float(value), float(gradient)) == (8, 12)
+    with pytest.raises(KeyError), keras.GradientTape():
+        raise KeyError
+    runs = cube.trace_count
+    assert float(cube(ops.convert_to_tensor(2.0))) == 8
+    assert cube.trace_count == runs == 1

@@ -5,6 +5,7 @@ import importlib.abc
 import importlib.machinery
 import sys
 import types
+from multiprocessing import spawn
 
 _PREFIXES = ("tensorflow.keras", "tensorflow.python.keras", "tf_keras", "keras")
 
@@ -67,7 +68,20 @@ def _function(func=None, **options):
     return function if func is None else function(func)
 
 
+class _Installed:
+    """Installs the aliases where it is unpickled."""
+
+    def __reduce__(self):
+        return install, ()
+
+
 def install():
-    """Installs the aliases, ahead of installed packages of those names."""
-    if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Finder())
+    """Installs the aliases, ahead of installed packages of those names, here and in processes that this one
+    starts."""
+    if any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        return
+    sys.meta_path.insert(0, _Finder())
+    # A process of `multiprocessing` runs the script anew. What it needs before that comes as a pickled dict,
+    # of which it leaves alone what it does not know.
+    prepare = spawn.get_preparation_data
+    spawn.get_preparation_data = lambda name: {**prepare(name), "keras_alias": _Installed()}

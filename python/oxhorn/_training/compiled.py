@@ -1,5 +1,6 @@
 """Python functions compiled per set of argument shapes."""
 
+import contextlib
 import functools
 import threading
 import warnings
@@ -11,6 +12,19 @@ from oxhorn import _core, tree
 from oxhorn._base.keras_tensor import KerasTensor
 
 _PLACEHOLDER = object()
+_open_tapes = threading.local()
+
+
+@contextlib.contextmanager
+def recording(tape):
+    """Enters a tape. It could not see into compiled functions: until it is left, they run operation by
+    operation."""
+    _open_tapes.count = getattr(_open_tapes, "count", 0) + 1
+    try:
+        with tape:
+            yield tape
+    finally:
+        _open_tapes.count -= 1
 
 
 def _as_tensor(leaf):
@@ -50,7 +64,8 @@ class CompiledFunction:
 
     def __call__(self, *args, **kwargs):
         leaves = tree.flatten((args, kwargs))
-        if _core.is_tracing() or any(isinstance(leaf, KerasTensor) for leaf in leaves):
+        inline = _core.is_tracing() or getattr(_open_tapes, "count", 0)
+        if inline or any(isinstance(leaf, KerasTensor) for leaf in leaves):
             return self._fn(*args, **kwargs)
         tensors = []
         key = []

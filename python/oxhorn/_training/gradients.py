@@ -2,7 +2,7 @@
 
 from oxhorn import _core, tree
 from oxhorn._base.variable import Variable
-from oxhorn._training.compiled import function
+from oxhorn._training.compiled import function, recording
 
 __all__ = ["GradientTape", "function", "value_and_grad"]
 
@@ -31,11 +31,12 @@ class GradientTape:
         self._used = False
 
     def __enter__(self):
-        self._tape.__enter__()
+        self._recording = recording(self._tape)
+        self._recording.__enter__()
         return self
 
     def __exit__(self, *exception):
-        self._tape.__exit__(*exception)
+        return self._recording.__exit__(*exception)
 
     def watch(self, tensor):
         """Watches a tensor, a variable or a structure of them."""
@@ -104,8 +105,7 @@ def value_and_grad(fn, argnums=0, has_aux=False):
 
     def call(*args, **kwargs):
         args = list(args)
-        tape = _core.Tape()
-        with tape:
+        with recording(_core.Tape()) as tape:
             for position in positions:
                 args[position] = tree.map_structure(
                     lambda x: x if isinstance(x, Variable) else tape.watch(_core.tensor(x)), args[position]
