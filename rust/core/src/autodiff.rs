@@ -3,10 +3,12 @@
 //! What is common to all rules is done here: only nodes on a path from a source to a target are
 //! differentiated, integers, bools and stop_gradient end a path, and contributions are added up.
 
+mod windows;
+
 use rustc_hash::FxHashSet;
 use smallvec::SmallVec;
 
-use crate::op::{Ew, VjpContext};
+use crate::op::VjpContext;
 use crate::{Error, Graph, NodeId, Op, Result, Scalar, Value};
 
 /// Appends to `graph` the gradient of the sum of all targets, each weighted by its cotangent (`None`: ones),
@@ -34,7 +36,7 @@ pub fn gradient(
         cotangents.add(graph, target, cotangent)?;
     }
     for &id in order.iter().rev() {
-        if !paths.through[id.0 as usize] || cotangents.of[id.0 as usize].iter().all(Option::is_none) {
+        if !paths.through[id.0 as usize] || cotangents.of[id.0 as usize].iter().all(SmallVec::is_empty) {
             continue;
         }
         let node = graph.node(id);
@@ -44,8 +46,8 @@ pub fn gradient(
             (0..inputs.len()).map(|i| flows(&op, i) && paths.reaches(graph, inputs[i])).collect();
         let outputs: SmallVec<[Value; 1]> =
             (0..count).map(|index| Value { node: id, index: index as u32 }).collect();
-        let mut arrived = cotangents.of[id.0 as usize].clone();
-        arrived.resize(count, None);
+        let arrived: SmallVec<[Option<Value>; 1]> =
+            outputs.iter().map(|&v| cotangents.total(graph, v)).collect::<Result<_>>()?;
         let mut cx =
             VjpContext { graph, inputs: &inputs, outputs: &outputs, cotangents: &arrived, needed: &needed };
         let contributions = vjp(&op, &mut cx)?;
@@ -60,7 +62,7 @@ pub fn gradient(
             }
         }
     }
-    Ok(sources.iter().map(|&source| cotangents.get(source)).collect())
+    sources.iter().map(|&source| cotangents.total(graph, source)).collect()
 }
 
 /// Whether a gradient flows from each of `outputs` to any of `sources`.
@@ -133,13 +135,13 @@ impl Paths {
     }
 }
 
-/// The cotangents that have arrived so far.
+/// The contributions to cotangents that have arrived so far.
 struct Cotangents {
-    of: Vec<SmallVec<[Option<Value>; 1]>>,
+    of: Vec<SmallVec<[SmallVec<[Value; 1]>; 1]>>,
 }
 
 impl Cotangents {
-    fn add(&mut self, graph: &mut Graph, value: Value, contribution: Value) -> Result<()> {
+    fn add(&mut self, graph: &Graph, value: Value, contribution: Value) -> Result<()> {
         if graph.ty(value) != graph.ty(contribution) {
             let (expected, got) = (format!("a cotangent {:?}", graph.ty(value)), graph.ty(contribution));
             return Err(Error::shape("gradient", expected, format!("{got:?}")));
@@ -147,17 +149,20 @@ impl Cotangents {
         let (node, index) = (value.node.0 as usize, value.index as usize);
         let slots = &mut self.of[node];
         if slots.len() <= index {
-            slots.resize(index + 1, None);
+            slots.resize(index + 1, SmallVec::new());
         }
-        slots[index] = Some(match slots[index] {
-            Some(sum) => graph.add1(Ew::Add, &[sum, contribution])?,
-            None => contribution,
-        });
+        slots[index].push(contribution);
         Ok(())
     }
 
-    fn get(&self, value: Value) -> Option<Value> {
-        self.of[value.node.0 as usize].get(value.index as usize).copied().flatten()
+    /// The cotangent of a value to which everything has been added.
+    fn total(&mut self, graph: &mut Graph, value: Value) -> Result<Option<Value>> {
+        let Some(slot) = self.of[value.node.0 as usize].get_mut(value.index as usize) else {
+            return Ok(None);
+        };
+        let total = windows::sum(graph, slot)?;
+        *slot = total.into_iter().collect();
+        Ok(total)
     }
 }
 

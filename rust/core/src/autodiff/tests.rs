@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::op::{Cond, CustomVjp, Gather, MatMul, ReduceKind, Scan, While};
+use crate::op::{Cond, CustomVjp, Ew, Gather, MatMul, ReduceKind, Scan, While};
 use crate::ops::control::CustomRule;
 use crate::reference::{HostTensor, evaluate};
 use crate::testing::{Random, check_gradients, close, compute, flags, floats, integers};
@@ -48,6 +48,46 @@ fn contributions_add_up() {
 }
 
 /// A chain of n nodes costs a number of nodes proportional to n, whatever else the graph holds.
+/// Parts of one value: their gradients are put side by side, those that overlap or are of another axis added.
+#[test]
+fn parts_lie_side_by_side() {
+    let names = |g: &Graph, from: usize| -> Vec<&'static str> {
+        g.nodes().skip(from).map(|(_, n)| n.op.name()).filter(|n| ["concat", "add"].contains(n)).collect()
+    };
+    // Axis, start and end.
+    type Part = (usize, usize, usize);
+    let windows: [(&[Part], &[&str]); 4] = [
+        (&[(1, 0, 2), (1, 4, 6), (1, 2, 4)], &["concat"]),
+        (&[(1, 4, 5), (1, 1, 2)], &["concat"]),
+        (&[(1, 0, 3), (1, 2, 6)], &["add"]),
+        (&[(1, 0, 3), (0, 1, 2), (1, 3, 6), (1, 0, 1)], &["concat", "add", "add"]),
+    ];
+    for (windows, expected) in windows {
+        let mut g = Graph::new();
+        let x = g.input(TensorType::new(DType::F64, [2, 6]));
+        let mut parts = Vec::new();
+        for &(axis, start, end) in windows {
+            let part = g.slice_axis(x, axis, start, end).unwrap();
+            let part = g.elementwise(Ew::Square, &[part]).unwrap();
+            let all: Vec<usize> = (0..2).collect();
+            parts.push(g.reduce(ReduceKind::Sum, part, &all, false).unwrap());
+        }
+        let targets: Vec<_> = parts.iter().map(|&p| (p, None)).collect();
+        let before = g.len();
+        let dx = gradient(&mut g, &targets, &[x]).unwrap()[0].unwrap();
+        assert_eq!(names(&g, before), expected);
+        g.outputs = vec![dx];
+        let values: Vec<f64> = (0..12).map(f64::from).collect();
+        let input = HostTensor::from_f64(TensorType::new(DType::F64, [2, 6]), &values).unwrap();
+        let got = evaluate(&g, &[input]).unwrap()[0].to_f64();
+        for (i, (got, x)) in got.iter().zip(values).enumerate() {
+            let inside =
+                windows.iter().filter(|&&(axis, a, b)| (a..b).contains(&[i / 6, i % 6][axis])).count() as f64;
+            assert_eq!(*got, 2.0 * x * inside, "{windows:?} at {i}");
+        }
+    }
+}
+
 #[test]
 fn cost_is_linear() {
     let nodes = |n: usize| {
@@ -154,7 +194,7 @@ fn cell(reverse: bool, length: usize) -> Scan {
         Ok(vec![new, count, y, h])
     };
     g.outputs = build().unwrap();
-    Scan { body: Arc::new(g), carry: 2, xs: 2, length, reverse }
+    Scan { body: Arc::new(g), carry: 2, xs: 2, length, reverse, blocks: None }
 }
 
 fn cell_inputs(length: usize) -> Vec<HostTensor> {
@@ -257,7 +297,7 @@ fn nested_control_flow() {
     let sum = inner.elementwise(Ew::Add, &[product, x]).unwrap();
     let new = inner.elementwise(Ew::Sin, &[sum]).unwrap();
     inner.outputs = vec![new, new];
-    let inner = Scan { body: Arc::new(inner), carry: 1, xs: 1, length: 2, reverse: false };
+    let inner = Scan { body: Arc::new(inner), carry: 1, xs: 1, length: 2, reverse: false, blocks: None };
     let mut outer = Graph::new();
     let (h, w) = (outer.input(row.clone()), outer.input(row.clone()));
     let xs = outer.input(TensorType::new(DType::F64, [2, 2]));
@@ -266,7 +306,7 @@ fn nested_control_flow() {
     let slope = gradient(&mut outer, &[(total, None)], &[h]).unwrap()[0].unwrap();
     let new = outer.elementwise(Ew::Add, &[results[0], slope]).unwrap();
     outer.outputs = vec![new];
-    let outer = Scan { body: Arc::new(outer), carry: 1, xs: 0, length: 2, reverse: false };
+    let outer = Scan { body: Arc::new(outer), carry: 1, xs: 0, length: 2, reverse: false, blocks: None };
     let mut then = Graph::new();
     let parts =
         [then.input(row.clone()), then.input(row.clone()), then.input(TensorType::new(DType::F64, [2, 2]))];
@@ -291,7 +331,7 @@ fn scans_save_little() {
         let row = TensorType::new(DType::F64, [2]);
         let (h, x, w) = (body.input(row.clone()), body.input(row.clone()), body.input(row.clone()));
         body.outputs = vec![build(&mut body, h, x, w).unwrap()];
-        let scan = Scan { body: Arc::new(body), carry: 1, xs: 1, length: 5, reverse: false };
+        let scan = Scan { body: Arc::new(body), carry: 1, xs: 1, length: 5, reverse: false, blocks: None };
         let mut g = Graph::new();
         let operands = [g.input(row.clone()), g.input(TensorType::new(DType::F64, [5, 2])), g.input(row)];
         let y = g.add1(scan, &operands).unwrap();
