@@ -1,3 +1,4 @@
+import functools
 from operator import attrgetter
 
 from oxhorn import initializers, ops, regularizers
@@ -81,19 +82,23 @@ class GatedCell(Layer, DropoutRNNCell):
         return {**super().get_config(), **config_of(self, (*self._parameters, "seed"))}
 
 
-def per_gate(product, x, kernel, mask, axis=-1):
-    """`product(x, kernel)` for all gates at once, or for each with its own mask on `x`.
+def gates(count, product, x, kernel, mask, axis=-1):
+    """`product(x, kernel)` as a list of `count` gates, each with its own mask on `x` if masks are a list.
 
     Args:
         product: function of (x, kernel); gates lie along the last axis of `kernel` and `axis` of the result.
         mask: `None`, a tensor, or a list with one per gate.
     """
-    if mask is None:
-        return product(x, kernel)
-    if not isinstance(mask, (list, tuple)):
-        return product(x * mask, kernel)
-    kernels = ops.split(kernel, len(mask), axis=-1)
-    return ops.concatenate([product(x * m, k) for m, k in zip(mask, kernels)], axis=axis)
+    if isinstance(mask, (list, tuple)):
+        kernels = ops.split(kernel, count, axis=-1)
+        return [product(x * m, k) for m, k in zip(mask, kernels)]
+    return ops.split(product(x if mask is None else x * mask, kernel), count, axis=axis)
+
+
+def add_gates(*terms):
+    """The sums of lists of gates; terms that are `None` are left out."""
+    terms = [term for term in terms if term is not None]
+    return [functools.reduce(ops.add, parts) for parts in zip(*terms)]
 
 
 def of_cell(*names):

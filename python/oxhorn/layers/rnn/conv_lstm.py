@@ -7,9 +7,10 @@ from oxhorn.layers.rnn._cell import (
     KERNEL_PARAMETERS,
     CellRNN,
     GatedCell,
+    add_gates,
     cell_options,
+    gates,
     of_cell,
-    per_gate,
 )
 
 _PARAMETERS = (
@@ -131,14 +132,14 @@ class ConvLSTMCell(GatedCell):
         h, c = states
         axis = channel_axis(self.data_format)
         mask, recurrent_mask = self._dropout_masks(inputs, h, training)
-        z = per_gate(self.input_conv, inputs, self.kernel, mask, axis)
-        z = ops.add(z, per_gate(self.recurrent_conv, h, self.recurrent_kernel, recurrent_mask, axis))
-        if self.use_bias:
-            bias = self.bias
-            if self.data_format == "channels_first":
-                bias = ops.reshape(bias, (1, -1, *(1,) * self.rank))
-            z = ops.add(z, bias)
-        z_input, z_forget, z_cell, z_output = ops.split(z, 4, axis=axis)
+        bias = self.bias
+        if self.use_bias and self.data_format == "channels_first":
+            bias = ops.reshape(bias, (1, -1, *(1,) * self.rank))
+        z_input, z_forget, z_cell, z_output = add_gates(
+            gates(4, self.input_conv, inputs, self.kernel, mask, axis),
+            gates(4, self.recurrent_conv, h, self.recurrent_kernel, recurrent_mask, axis),
+            ops.split(bias, 4, axis=axis) if self.use_bias else None,
+        )
         gate = self.recurrent_activation
         c = gate(z_forget) * c + gate(z_input) * self.activation(z_cell)
         h = gate(z_output) * self.activation(c)

@@ -4,11 +4,12 @@ from oxhorn.layers.rnn._cell import (
     KERNEL_PARAMETERS,
     CellRNN,
     GatedCell,
+    add_gates,
     cell_options,
     check_units,
     check_use_cudnn,
+    gates,
     of_cell,
-    per_gate,
 )
 
 _PARAMETERS = (
@@ -94,28 +95,26 @@ class GRUCell(GatedCell):
         is_list = tree.is_nested(states)
         h = states[0] if is_list else states
         mask, recurrent_mask = self._dropout_masks(inputs, h, training)
-        x = per_gate(ops.matmul, inputs, self.kernel, mask)
-        if self.use_bias:
-            x = ops.add(x, self.bias[0] if self.reset_after else self.bias)
-        x_update, x_reset, x_candidate = ops.split(x, 3, axis=-1)
+        bias = recurrent_bias = None
+        if self.use_bias and self.reset_after:
+            bias, recurrent_bias = ops.split(self.bias[0], 3), ops.split(self.bias[1], 3)
+        elif self.use_bias:
+            bias = ops.split(self.bias, 3)
+        x = add_gates(gates(3, ops.matmul, inputs, self.kernel, mask), bias)
         gate = self.recurrent_activation
         if self.reset_after:
-            s = per_gate(ops.matmul, h, self.recurrent_kernel, recurrent_mask)
-            if self.use_bias:
-                s = ops.add(s, self.bias[1])
-            s_update, s_reset, s_candidate = ops.split(s, 3, axis=-1)
-            update, reset = gate(x_update + s_update), gate(x_reset + s_reset)
-            candidate = self.activation(x_candidate + reset * s_candidate)
+            s = add_gates(gates(3, ops.matmul, h, self.recurrent_kernel, recurrent_mask), recurrent_bias)
+            update, reset = gate(x[0] + s[0]), gate(x[1] + s[1])
+            candidate = self.activation(x[2] + reset * s[2])
         else:
             of_gates, of_candidate = ops.split(self.recurrent_kernel, [2 * self.units], axis=-1)
             mask_gates, mask_candidate = (recurrent_mask, recurrent_mask)
             if recurrent_mask is not None:
                 mask_gates, mask_candidate = recurrent_mask[:2], recurrent_mask[2]
-            s = per_gate(ops.matmul, h, of_gates, mask_gates)
-            s_update, s_reset = ops.split(s, 2, axis=-1)
-            update, reset = gate(x_update + s_update), gate(x_reset + s_reset)
-            s_candidate = per_gate(ops.matmul, reset * h, of_candidate, mask_candidate)
-            candidate = self.activation(x_candidate + s_candidate)
+            s = gates(2, ops.matmul, h, of_gates, mask_gates)
+            update, reset = gate(x[0] + s[0]), gate(x[1] + s[1])
+            (s_candidate,) = gates(1, ops.matmul, reset * h, of_candidate, mask_candidate)
+            candidate = self.activation(x[2] + s_candidate)
         h = update * h + (1 - update) * candidate
         return h, [h] if is_list else h
 

@@ -4,11 +4,12 @@ from oxhorn.layers.rnn._cell import (
     KERNEL_PARAMETERS,
     CellRNN,
     GatedCell,
+    add_gates,
     cell_options,
     check_units,
     check_use_cudnn,
+    gates,
     of_cell,
-    per_gate,
 )
 
 _PARAMETERS = (
@@ -95,11 +96,11 @@ class LSTMCell(GatedCell):
     def call(self, inputs, states, training=False):
         h, c = states
         mask, recurrent_mask = self._dropout_masks(inputs, h, training)
-        z = per_gate(ops.matmul, inputs, self.kernel, mask)
-        z = ops.add(z, per_gate(ops.matmul, h, self.recurrent_kernel, recurrent_mask))
-        if self.use_bias:
-            z = ops.add(z, self.bias)
-        z_input, z_forget, z_cell, z_output = ops.split(z, 4, axis=-1)
+        z_input, z_forget, z_cell, z_output = add_gates(
+            gates(4, ops.matmul, inputs, self.kernel, mask),
+            gates(4, ops.matmul, h, self.recurrent_kernel, recurrent_mask),
+            ops.split(self.bias, 4) if self.use_bias else None,
+        )
         gate = self.recurrent_activation
         c = gate(z_forget) * c + gate(z_input) * self.activation(z_cell)
         h = gate(z_output) * self.activation(c)

@@ -4,10 +4,11 @@ from oxhorn.layers.rnn._cell import (
     KERNEL_PARAMETERS,
     CellRNN,
     GatedCell,
+    add_gates,
     cell_options,
     check_units,
+    gates,
     of_cell,
-    per_gate,
 )
 
 _PARAMETERS = ("units", "activation", "use_bias", *KERNEL_PARAMETERS)
@@ -73,10 +74,11 @@ class SimpleRNNCell(GatedCell):
         is_list = isinstance(states, (list, tuple))
         state = states[0] if is_list else states
         mask, recurrent_mask = self._dropout_masks(sequence, state, training)
-        h = per_gate(ops.matmul, sequence, self.kernel, mask)
-        if self.use_bias:
-            h = ops.add(h, self.bias)
-        output = h + per_gate(ops.matmul, state, self.recurrent_kernel, recurrent_mask)
+        (output,) = add_gates(
+            gates(1, ops.matmul, sequence, self.kernel, mask),
+            [self.bias] if self.use_bias else None,
+            gates(1, ops.matmul, state, self.recurrent_kernel, recurrent_mask),
+        )
         if self.activation is not None:
             output = self.activation(output)
         return output, [output] if is_list else output
