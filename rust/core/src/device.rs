@@ -71,6 +71,11 @@ pub trait Device: Send + Sync + Debug {
     fn threads(&self) -> usize {
         1
     }
+    /// Whether a scan is best cut into blocks of its batch, each run through all steps on its own: where one
+    /// thread's cache holds a block's state and the weights. Plans are then made with such scans.
+    fn wants_blocks(&self) -> bool {
+        false
+    }
     /// Memory statistics.
     fn memory_stats(&self) -> MemoryStats;
 }

@@ -57,7 +57,11 @@ impl Display for Head<'_> {
                 (a, b) => write!(f, "[{}{}]", if a { "T" } else { "N" }, if b { "T" } else { "N" }),
             },
             Op::Scan(s) => {
-                write!(f, "[{} steps{}, carry {}]", s.length, if s.reverse { " back" } else { "" }, s.carry)
+                write!(f, "[{} steps{}, carry {}", s.length, if s.reverse { " back" } else { "" }, s.carry)?;
+                if let Some(blocks) = &s.blocks {
+                    write!(f, ", {} blocks", blocks.count)?;
+                }
+                f.write_str("]")
             }
             _ => Ok(()),
         }

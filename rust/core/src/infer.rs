@@ -355,7 +355,7 @@ mod tests {
             ops.push(Linalg { kind }.into());
         }
         let body = std::sync::Arc::new(crate::Graph::new());
-        ops.push(Scan { body: body.clone(), carry: n, xs: n, length: n, reverse: flag }.into());
+        ops.push(Scan { body: body.clone(), carry: n, xs: n, length: n, reverse: flag, blocks: None }.into());
         ops.push(Cond { then: body.clone(), otherwise: body.clone() }.into());
         let max_iterations = None;
         ops.push(

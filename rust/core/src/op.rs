@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 pub use crate::elementwise::Ew;
 use crate::graph::{Graph, Value};
 use crate::kernel::Kernel;
-pub use crate::ops::control::{Cond, CustomVjp, Scan, While};
+pub use crate::ops::control::{Blocks, Cond, CustomVjp, Scan, While};
 pub use crate::ops::convolution::{ConvGradInput, ConvGradKernel, ConvSpec, Convolution};
 pub use crate::ops::creation::{Full, Iota, RandomBits};
 pub use crate::ops::indexing::{

@@ -93,6 +93,10 @@ impl Device for CpuDevice {
         Ok(bytes.to_vec())
     }
 
+    fn wants_blocks(&self) -> bool {
+        true
+    }
+
     fn memory_stats(&self) -> MemoryStats {
         self.shared.allocator.stats()
     }

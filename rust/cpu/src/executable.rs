@@ -177,7 +177,7 @@ pub(crate) struct CpuExecutable {
 impl CpuExecutable {
     /// Compiles a plan. Fails on plans that contradict themselves: running is then free of checks.
     pub fn new(plan: Plan, shared: Arc<Shared>) -> Result<Self> {
-        let mut layout = Layout { top: 0, peak: 0, bases: 1 };
+        let mut layout = Layout::default();
         let (program, instructions) = Program::compile(&plan, &mut layout)?;
         let mut donors: Vec<u32> = plan.donations.iter().copied().flatten().collect();
         donors.sort_unstable();

@@ -125,6 +125,13 @@ pub(crate) struct Layout {
     pub bases: usize,
 }
 
+impl Default for Layout {
+    /// Nothing handed out but the arena's own entry.
+    fn default() -> Self {
+        Self { top: 0, peak: 0, bases: 1 }
+    }
+}
+
 impl Layout {
     /// Scratch memory of `bytes` that lasts for the step being compiled, aligned to a cache line.
     pub fn scratch(&mut self, bytes: usize) -> Result<At> {

@@ -37,7 +37,14 @@ pub fn scan(
             Ok(new.into_iter().chain(ys).collect())
         },
     )?;
-    let op = Scan { body: Arc::new(recorded.graph), carry: carry.len(), xs: xs.len(), length, reverse };
+    let op = Scan {
+        body: Arc::new(recorded.graph),
+        carry: carry.len(),
+        xs: xs.len(),
+        length,
+        reverse,
+        blocks: None,
+    };
     let operands: Vec<Tensor> = carry.iter().chain(xs).chain(&recorded.captures).cloned().collect();
     let mut outputs = emit(op, &operands)?;
     let ys = outputs.split_off(carry.len());

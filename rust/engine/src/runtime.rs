@@ -45,13 +45,15 @@ static CURRENT: LazyLock<RwLock<Arc<Runtime>>> = LazyLock::new(|| {
     RwLock::new(Arc::new(Runtime::new(Arc::new(oxhorn_cpu::CpuDevice::new(threads)))))
 });
 
-/// Passes switched off by `OXHORN_DISABLE_PASSES`; every graph is verified if `OXHORN_VERIFY` is set.
-fn options_from_environment() -> PassOptions {
+/// What the device wants, less the passes switched off by `OXHORN_DISABLE_PASSES`; every graph is verified
+/// if `OXHORN_VERIFY` is set.
+fn options(device: &dyn Device) -> PassOptions {
     let disabled = std::env::var("OXHORN_DISABLE_PASSES").unwrap_or_default();
     let mut options = PassOptions::without(&disabled).unwrap_or_else(|error| {
         eprintln!("OXHORN_DISABLE_PASSES={disabled}: {error}; no pass is switched off");
         PassOptions::default()
     });
+    options.blocks = device.wants_blocks();
     options.verify |= std::env::var_os("OXHORN_VERIFY").is_some();
     options
 }
@@ -59,7 +61,8 @@ fn options_from_environment() -> PassOptions {
 impl Runtime {
     /// A runtime on `device`.
     pub fn new(device: Arc<dyn Device>) -> Self {
-        Self { device, options: options_from_environment(), cache: Mutex::default() }
+        let options = options(&*device);
+        Self { device, options, cache: Mutex::default() }
     }
 
     /// The runtime that operations of this process use.

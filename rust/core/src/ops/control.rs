@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::infer;
 use crate::op::{Rule, Types, VjpContext};
 use crate::{DType, Error, Graph, Result, Shape, TensorType, Value};
@@ -23,6 +25,17 @@ pub struct Scan {
     pub length: usize,
     /// From the last slice to the first.
     pub reverse: bool,
+    /// Blocks of the batch; set by a pass only, after differentiation.
+    pub blocks: Option<Blocks>,
+}
+
+/// How a [`Scan`] is cut along its batch.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Blocks {
+    /// How many there are, of equal size.
+    pub count: usize,
+    /// For each of xs, then of the constants: whether a block gets its part, or all of it.
+    pub cut: SmallVec<[bool; 8]>,
 }
 
 /// A loop. Operands: carry..., condition constants..., body constants.... Results: final carry....
@@ -114,39 +127,81 @@ fn carries(op: &'static str, graph: &Graph, carry: &[TensorType]) -> Result<()> 
     Err(Error::shape(op, expected, format!("{:?}", graph.output_types())))
 }
 
+impl Scan {
+    /// Number of blocks; 1 if the batch is not cut.
+    pub fn block_count(&self) -> usize {
+        self.blocks.as_ref().map_or(1, |b| b.count)
+    }
+
+    /// Which axis of operand `i` is that of the blocks.
+    pub fn block_axis(&self, i: usize) -> Option<usize> {
+        let blocks = self.blocks.as_ref()?;
+        match i.checked_sub(self.carry) {
+            None => Some(0),
+            Some(i) => blocks.cut.get(i).is_some_and(|&cut| cut).then_some(usize::from(i < self.xs)),
+        }
+    }
+
+    /// The type of one block of operand `i`, all steps of it.
+    fn block(&self, i: usize, ty: &TensorType) -> Result<TensorType> {
+        let mut ty = ty.clone();
+        if let Some(axis) = self.block_axis(i) {
+            let count = self.block_count();
+            match ty.shape.0.get_mut(axis) {
+                Some(n) if count > 0 && n.is_multiple_of(count) => *n /= count,
+                _ => {
+                    let expected = format!("{count} equal blocks of axis {axis} of operand {i}");
+                    return Err(Error::shape(self.name(), expected, ty.shape.to_string()));
+                }
+            }
+        }
+        Ok(ty)
+    }
+}
+
 impl Rule for Scan {
     fn name(&self) -> &'static str {
         "scan"
     }
 
     fn infer(&self, inputs: &[TensorType]) -> Result<Types> {
-        let Some((carry, rest)) = inputs.split_at_checked(self.carry) else {
-            return Err(infer::arity(self.name(), "at least its carry as", inputs.len()));
-        };
-        let Some((xs, constants)) = rest.split_at_checked(self.xs) else {
+        if inputs.len() < self.carry.saturating_add(self.xs) {
             return Err(infer::arity(self.name(), "at least its carry and sequences as", inputs.len()));
-        };
-        let mut slices = Vec::with_capacity(xs.len());
-        for x in xs {
-            if x.shape.first() != Some(&self.length) {
-                let expected = format!("a sequence of length {}", self.length);
-                return Err(Error::shape(self.name(), expected, x.shape.to_string()));
-            }
-            slices.push(TensorType::new(x.dtype, &x.shape[1..]));
         }
-        let types: Vec<&TensorType> = carry.iter().chain(&slices).chain(constants).collect();
-        takes(self.name(), &self.body, types.into_iter())?;
-        carries(self.name(), &self.body, carry)?;
-        let mut out: Types = carry.iter().cloned().collect();
+        let mut seen = Vec::with_capacity(inputs.len());
+        for (i, x) in inputs.iter().enumerate() {
+            let mut x = self.block(i, x)?;
+            if (self.carry..self.carry + self.xs).contains(&i) {
+                if x.shape.first() != Some(&self.length) {
+                    let expected = format!("a sequence of length {}", self.length);
+                    return Err(Error::shape(self.name(), expected, x.shape.to_string()));
+                }
+                x.shape.0.remove(0);
+            }
+            seen.push(x);
+        }
+        takes(self.name(), &self.body, seen.iter())?;
+        carries(self.name(), &self.body, &seen[..self.carry])?;
+        let mut out: Types = inputs[..self.carry].iter().cloned().collect();
         for &y in &self.body.outputs[self.carry..] {
             let ty = self.body.ty(y);
-            let shape: Shape = std::iter::once(self.length).chain(ty.shape.iter().copied()).collect();
+            let mut shape: Shape = std::iter::once(self.length).chain(ty.shape.iter().copied()).collect();
+            if let Some(blocks) = &self.blocks {
+                let Some(rows) = shape.0.get_mut(1) else {
+                    let expected = "results with an axis of the batch";
+                    return Err(Error::shape(self.name(), expected, ty.shape.to_string()));
+                };
+                *rows = rows.checked_mul(blocks.count).ok_or_else(|| Error::TooLarge(ty.shape.clone()))?;
+            }
             out.push(TensorType { dtype: ty.dtype, shape: shape.check()? });
         }
         Ok(out)
     }
 
     fn vjp(&self, cx: &mut VjpContext<'_>) -> Result<Vec<Option<Value>>> {
+        if self.blocks.is_some() {
+            return Err(Error::Internal("scan: blocks are made after differentiation".into()));
+        }
         super::scan_vjp::scan(self, cx)
     }
 }

@@ -230,7 +230,7 @@ fn linear_recurrence(graph: &mut Graph, c: Value, d: Value, axis: usize, reverse
     let sum = body.elementwise(Ew::Add, &[d_i, product])?;
     body.outputs = vec![sum, sum];
     let start = graph.full(row.shape, Scalar::zero(dtype))?;
-    let scan = Scan { body: Arc::new(body), carry: 1, xs: 2, length, reverse };
+    let scan = Scan { body: Arc::new(body), carry: 1, xs: 2, length, reverse, blocks: None };
     let outputs = graph.add(scan, &[start, c, d])?;
     graph.move_axis(outputs[1], 0, axis)
 }

@@ -111,7 +111,7 @@ impl Joint {
             operands.push(cx.inputs[i]);
         }
         let body = Arc::new(self.graph.extract(&parameters, &outputs)?);
-        let op = Scan { body, carry, xs, length: scan.length, reverse: !scan.reverse };
+        let op = Scan { body, carry, xs, length: scan.length, reverse: !scan.reverse, blocks: None };
         let results = cx.graph.add(op, &operands)?;
         let order = self.carry.iter().chain(&constants).chain(&slices);
         let mut out = vec![None; cx.inputs.len()];

@@ -62,11 +62,13 @@ pub struct PassOptions {
     pub disabled: Vec<Pass>,
     /// Check the graph after every pass.
     pub verify: bool,
+    /// Cut scans into blocks of their batch where samples do not meet: see [`crate::Device::wants_blocks`].
+    pub blocks: bool,
 }
 
 impl Default for PassOptions {
     fn default() -> Self {
-        Self { disabled: Vec::new(), verify: cfg!(debug_assertions) }
+        Self { disabled: Vec::new(), verify: cfg!(debug_assertions), blocks: false }
     }
 }
 
@@ -105,7 +107,7 @@ fn simplify(graph: Graph, options: &PassOptions) -> Result<Graph> {
     if has_sub_graphs(&graph) {
         graph = map_sub_graphs(&graph, &|sub| simplify(sub, options))?;
         if options.runs(Pass::Hoist) {
-            graph = checked(hoist::run(&graph)?, options, "hoist")?;
+            graph = checked(hoist::run(&graph, options.blocks)?, options, "hoist")?;
             // Hoisting puts equal expressions side by side and leaves sub-graphs without use behind.
             graph = map_sub_graphs(&graph, &|sub| deep_tidy(sub, options))?;
         }

@@ -63,13 +63,17 @@ fn same_elements(a: &HostTensor, b: &HostTensor) -> bool {
 /// A random graph: element-wise ops, casts, movements, reductions and a few library ops over tensors of
 /// one family of shapes, so that much can be fused.
 pub(crate) fn random_graph(seed: u64, nodes: usize) -> Graph {
+    random_graph_over([[2, 3, 4], [4, 1, 3], [1, 6, 2]][(seed >> 7) as usize % 3], seed, nodes)
+}
+
+/// The same over tensors of a given shape and parts of it.
+pub(crate) fn random_graph_over(dims: [usize; 3], seed: u64, nodes: usize) -> Graph {
     let mut state = seed.wrapping_mul(2862933555777941757).wrapping_add(3037000493);
     let mut pick = |n: usize| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
         (state >> 33) as usize % n.max(1)
     };
     let mut g = Graph::new();
-    let dims = [[2, 3, 4], [4, 1, 3], [1, 6, 2]][pick(3)];
     let mut values: Vec<Value> = Vec::new();
     for _ in 0..1 + pick(4) {
         let shape: Vec<usize> = match pick(5) {
@@ -232,7 +236,7 @@ pub(crate) fn random_scan(mut body: Graph, seed: u64) -> Result<Graph> {
         })
         .collect::<Result<_>>()?;
     let reverse = pick(2) == 0;
-    let out = g.add(Scan { body: body.into(), carry, xs, length, reverse }, &operands)?;
+    let out = g.add(Scan { body: body.into(), carry, xs, length, reverse, blocks: None }, &operands)?;
     g.outputs = out.iter().copied().filter(|_| pick(3) > 0).collect();
     Ok(g)
 }

@@ -111,27 +111,43 @@ fn single(step: &Step, operands: &[HostTensor]) -> Vec<HostTensor> {
 /// A loop by the plan of its body.
 fn scan(step: &Step, x: &[HostTensor]) -> Vec<HostTensor> {
     let Op::Scan(scan) = &step.op else { unreachable!() };
-    let mut carry = x[..scan.carry].to_vec();
+    let blocks: Vec<_> = (0..scan.block_count()).map(|b| scan_block(step, scan, x, b)).collect();
+    let results = step.outputs.iter().enumerate().map(|(i, y)| {
+        let axis = usize::from(i >= scan.carry);
+        let outer: usize = if scan.blocks.is_some() { y.ty.shape[..axis].iter().product() } else { 1 };
+        let n = y.ty.bytes() / outer.max(1) / blocks.len();
+        let bytes: Vec<u8> =
+            (0..outer).flat_map(|o| blocks.iter().flat_map(move |b| b[i][o * n..][..n].to_vec())).collect();
+        HostTensor::from_bytes(y.ty.clone(), &bytes).expect("blocks")
+    });
+    results.collect()
+}
+
+/// One block of a loop: the bytes of its results.
+fn scan_block(step: &Step, scan: &crate::op::Scan, x: &[HostTensor], b: usize) -> Vec<Vec<u8>> {
+    let plan = &step.plans[0];
+    // The bytes of input `i` of the body, at step `t` of a sequence.
+    let part = |i: usize, t: usize| {
+        let bytes = x[i].to_bytes();
+        let steps = if (scan.carry..scan.carry + scan.xs).contains(&i) { scan.length } else { 1 };
+        let n = plan.inputs[i].bytes();
+        let place = if scan.block_axis(i).is_some() { b } else { 0 };
+        HostTensor::from_bytes(plan.inputs[i].clone(), &bytes[t * (bytes.len() / steps) + place * n..][..n])
+            .expect("part")
+    };
+    let mut carry: Vec<HostTensor> = (0..scan.carry).map(|i| part(i, 0)).collect();
     let mut ys = vec![vec![Vec::new(); scan.length]; step.outputs.len() - scan.carry];
     for i in 0..scan.length {
         let t = if scan.reverse { scan.length - 1 - i } else { i };
-        let slice = |x: &HostTensor| {
-            let ty = TensorType::new(x.ty.dtype, &x.ty.shape[1..]);
-            let n = ty.bytes();
-            HostTensor::from_bytes(ty, &x.to_bytes()[t * n..][..n]).expect("slice")
-        };
-        let slices = x[scan.carry..][..scan.xs].iter().map(slice);
-        let constants = x[scan.carry + scan.xs..].iter().cloned();
-        let inputs: Vec<HostTensor> = carry.iter().cloned().chain(slices).chain(constants).collect();
-        let mut results = run(&step.plans[0], &inputs, true);
+        let rest = (scan.carry..x.len()).map(|i| part(i, if i < scan.carry + scan.xs { t } else { 0 }));
+        let inputs: Vec<HostTensor> = carry.iter().cloned().chain(rest).collect();
+        let mut results = run(plan, &inputs, true);
         for (y, slice) in ys.iter_mut().zip(results.drain(scan.carry..)) {
             y[t] = slice.to_bytes();
         }
         carry = results;
     }
-    let stack =
-        |(y, x): (Vec<Vec<u8>>, &Operand)| HostTensor::from_bytes(x.ty.clone(), &y.concat()).expect("stack");
-    carry.into_iter().chain(ys.into_iter().zip(&step.outputs[scan.carry..]).map(stack)).collect()
+    carry.iter().map(HostTensor::to_bytes).chain(ys.into_iter().map(|y| y.concat())).collect()
 }
 
 /// Runs a plan, donated inputs written over or not.

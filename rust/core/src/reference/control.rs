@@ -11,22 +11,56 @@ fn step_of(x: &HostTensor, step: usize) -> HostTensor {
     x.rearrange(ty, |i| step * size + i)
 }
 
+/// Block `b` of `count` along an axis, if there is one: else all of it.
+fn block_of(x: &HostTensor, axis: Option<usize>, b: usize, count: usize) -> HostTensor {
+    let Some(axis) = axis else { return x.clone() };
+    let mut ty = x.ty.clone();
+    ty.shape.0[axis] /= count;
+    let run: usize = ty.shape[axis..].iter().product();
+    x.rearrange(ty, |i| (i / run * count + b) * run + i % run)
+}
+
+/// Blocks along an axis as one.
+fn join(blocks: &[&HostTensor], axis: usize, ty: &TensorType) -> HostTensor {
+    let run = ty.shape[axis..].iter().product::<usize>() / blocks.len();
+    HostTensor::build(ty.clone(), |i| {
+        blocks[i / run % blocks.len()].get(i / run / blocks.len() * run + i % run)
+    })
+}
+
 pub(super) fn scan(op: &Scan, operands: &[&HostTensor], types: &Types) -> Result<Vec<HostTensor>> {
-    let (first, rest) = operands.split_at(op.carry);
-    let (xs, constants) = rest.split_at(op.xs);
-    let mut carry: Vec<HostTensor> = first.iter().map(|&t| t.clone()).collect();
+    let count = op.block_count();
+    let block = |b: usize| {
+        let part = |(i, x): (usize, &&HostTensor)| block_of(x, op.block_axis(i), b, count);
+        scan_block(op, operands.iter().enumerate().map(part).collect())
+    };
+    let blocks = (0..count).map(block).collect::<Result<Vec<_>>>()?;
+    let results = types.iter().enumerate().map(|(i, ty)| {
+        let parts: Vec<&HostTensor> = blocks.iter().map(|b| &b[i]).collect();
+        if op.blocks.is_some() { join(&parts, usize::from(i >= op.carry), ty) } else { parts[0].clone() }
+    });
+    Ok(results.collect())
+}
+
+/// All steps of one block.
+fn scan_block(op: &Scan, mut operands: Vec<HostTensor>) -> Result<Vec<HostTensor>> {
+    let constants = operands.split_off(op.carry + op.xs);
+    let xs = operands.split_off(op.carry);
+    let mut carry = operands;
     let mut steps: Vec<Vec<HostTensor>> = vec![Vec::new(); op.length];
     for i in 0..op.length {
         let step = if op.reverse { op.length - 1 - i } else { i };
         let mut inputs = carry;
         inputs.extend(xs.iter().map(|x| step_of(x, step)));
-        inputs.extend(constants.iter().map(|&t| t.clone()));
+        inputs.extend(constants.iter().cloned());
         carry = evaluate(&op.body, &inputs)?;
         steps[step] = carry.split_off(op.carry);
     }
-    let stacked = types[op.carry..].iter().enumerate().map(|(j, ty)| {
-        let size = ty.shape[1..].iter().product::<usize>();
-        HostTensor::build(ty.clone(), |i| steps[i / size][j].get(i % size))
+    let stacked = op.body.outputs[op.carry..].iter().enumerate().map(|(j, &y)| {
+        let TensorType { dtype, shape } = op.body.ty(y);
+        let size = shape.numel();
+        let shape = std::iter::once(op.length).chain(shape.iter().copied()).collect();
+        HostTensor::build(TensorType { dtype: *dtype, shape }, |i| steps[i / size][j].get(i % size))
     });
     Ok(carry.into_iter().chain(stacked).collect())
 }

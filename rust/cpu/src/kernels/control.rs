@@ -1,12 +1,17 @@
 //! Loops and branches: sub-plans whose base pointers are set before each pass.
 
+use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 
 use oxhorn_core::op::{Scan, While};
 use oxhorn_core::{Plan, Result, TensorType};
+use smallvec::SmallVec;
 
 use crate::executable::Program;
-use crate::step::{Arg, Args, At, Frame, Layout, Task};
+use crate::gemm::scratch;
+use crate::step::{Arg, Args, At, Frame, Layout, Raw, Task};
 
 /// A sub-plan as this step's operands see it.
 fn program(args: &Args<'_>, which: usize, layout: &mut Layout) -> Result<(Program, usize, Arc<Plan>)> {
@@ -24,14 +29,6 @@ fn expect<'a>(
     if got.iter().eq(expected) { Ok(()) } else { Err(args.malformed("a sub-plan of the operands' types")) }
 }
 
-/// `x` without its leading axis, which must have size `length`.
-fn slice_type(args: &Args<'_>, x: &Arg, length: usize) -> Result<TensorType> {
-    match x.dims().split_first() {
-        Some((&n, rest)) if n == length => Ok(TensorType::new(x.dtype(), rest)),
-        _ => Err(args.malformed("sequences of the scan's length")),
-    }
-}
-
 fn types(args: &[Arg]) -> impl Iterator<Item = &TensorType> {
     args.iter().map(|a| &a.ty)
 }
@@ -39,86 +36,168 @@ fn types(args: &[Arg]) -> impl Iterator<Item = &TensorType> {
 /// A carried value: it starts in an operand and ends in a result. A body that can write the new value over
 /// the old works in the result from the first step on; otherwise steps alternate between two places.
 struct Carry {
-    start: At,
-    result: At,
     /// The second place, unless the body works in place.
     other: Option<At>,
     bytes: usize,
 }
 
 impl Carry {
-    fn all(args: &Args<'_>, body: &Plan, count: usize, layout: &mut Layout) -> Result<Vec<Self>> {
-        let pairs = args.inputs.iter().zip(args.outputs).take(count).enumerate();
-        pairs
-            .map(|(i, (input, output))| {
+    /// The first `count` of what a body carries.
+    fn all(body: &Plan, count: usize, layout: &mut Layout) -> Result<Vec<Self>> {
+        let types = body.outputs.iter().take(count).enumerate();
+        types
+            .map(|(i, ty)| {
                 let in_place = body.donations.get(i).copied().flatten() == Some(i as u32);
-                let bytes = output.ty.bytes();
-                let other = if in_place { None } else { Some(layout.scratch(bytes)?) };
-                Ok(Self { start: input.at, result: output.at, other, bytes })
+                let other = if in_place { None } else { Some(layout.scratch(ty.bytes())?) };
+                Ok(Self { other, bytes: ty.bytes() })
             })
             .collect()
     }
+}
 
-    fn copy(&self, frame: &Frame<'_>, from: At) {
-        // SAFETY: both places hold a value of this type; `copy` allows that they are one.
-        unsafe { std::ptr::copy(frame.ptr(from), frame.ptr(self.result), self.bytes) };
-    }
+/// A sequence, a constant, or one end of a carry: what a block sees of an operand or result.
+#[derive(Debug, Clone, Copy)]
+struct Window {
+    at: At,
+    /// Bytes from one step to the next.
+    step: usize,
+    /// Bytes from one block to the next.
+    block: usize,
+}
+
+/// A scan. The body has addresses and memory of its own, so that blocks can run side by side.
+struct Loop {
+    body: Program,
+    length: usize,
+    reverse: bool,
+    blocks: usize,
+    carries: Vec<Carry>,
+    /// Operands in order, then results.
+    windows: Vec<Window>,
+    xs: usize,
+    ys: usize,
+    /// Bytes of memory and entries of the base table that the body needs.
+    arena: usize,
+    bases: usize,
 }
 
 /// See [`Scan`].
-pub(crate) fn scan(op: &Scan, args: &Args<'_>, layout: &mut Layout) -> Result<(Task, usize)> {
-    let (length, reverse) = (op.length, op.reverse);
-    if args.inputs.len() < op.carry + op.xs || args.outputs.len() < op.carry {
+pub(crate) fn scan(op: &Scan, args: &Args<'_>) -> Result<(Task, usize)> {
+    let blocks = op.block_count();
+    let plan = args.plans.first().ok_or_else(|| args.malformed("a sub-plan"))?;
+    let (inputs, outputs) = (args.inputs.len(), args.outputs.len());
+    if plan.inputs.len() != inputs
+        || plan.outputs.len() != outputs
+        || inputs < op.carry + op.xs
+        || outputs < op.carry
+        || blocks == 0
+    {
         return Err(args.malformed("carries and sequences"));
     }
-    let (carries_in, rest) = args.inputs.split_at(op.carry);
-    let (xs, constants) = rest.split_at(op.xs);
-    let (carries_out, ys) = args.outputs.split_at(op.carry);
-    let x_slices = xs.iter().map(|x| slice_type(args, x, length)).collect::<Result<Vec<_>>>()?;
-    let y_slices = ys.iter().map(|y| slice_type(args, y, length)).collect::<Result<Vec<_>>>()?;
-    let (body, count, plan) = program(args, 0, layout)?;
-    expect(args, &plan.inputs, types(carries_in).chain(&x_slices).chain(types(constants)))?;
-    expect(args, &plan.outputs, types(carries_out).chain(&y_slices))?;
-    expect(args, &plan.outputs[..op.carry], types(carries_in))?;
-    let carries = Carry::all(args, &plan, op.carry, layout)?;
-    let strided = |args: &[Arg], slices: &[TensorType]| -> Vec<(At, usize)> {
-        args.iter().zip(slices).map(|(a, s)| (a.at, s.bytes())).collect()
+    let window = |i: usize, arg: &Arg, part: &TensorType, axis: Option<usize>, steps: bool| {
+        let count = if axis.is_some() { blocks } else { 1 } * if steps { op.length } else { 1 };
+        let mut whole = part.shape.clone();
+        if let Some(rows) = axis.and(whole.0.first_mut()) {
+            *rows *= blocks;
+        }
+        if steps {
+            whole.0.insert(0, op.length);
+        }
+        let fits = arg.ty == TensorType { dtype: part.dtype, shape: whole };
+        if !fits || part.bytes().checked_mul(count) != Some(arg.ty.bytes()) {
+            return Err(args.malformed(&format!("operand or result {i} to be of the body's types")));
+        }
+        let block = if axis.is_some() { part.bytes() } else { 0 };
+        let step = if axis.is_some() { blocks * part.bytes() } else { part.bytes() };
+        Ok(Window { at: arg.at, step, block })
     };
-    let (xs, ys) = (strided(xs, &x_slices), strided(ys, &y_slices));
-    let constants: Vec<At> = constants.iter().map(|c| c.at).collect();
+    let mut windows = Vec::with_capacity(inputs + outputs);
+    for (i, (arg, part)) in args.inputs.iter().zip(&plan.inputs).enumerate() {
+        let steps = (op.carry..op.carry + op.xs).contains(&i);
+        windows.push(window(i, arg, part, op.block_axis(i), steps)?);
+    }
+    for (i, (arg, part)) in args.outputs.iter().zip(&plan.outputs).enumerate() {
+        let axis = op.blocks.as_ref().map(|_| usize::from(i >= op.carry));
+        windows.push(window(inputs + i, arg, part, axis, i >= op.carry)?);
+    }
+    let mut layout = Layout::default();
+    let (body, count) = Program::compile(plan, &mut layout)?;
+    let carries = Carry::all(plan, op.carry, &mut layout)?;
+    let scan = Loop {
+        body,
+        length: op.length,
+        reverse: op.reverse,
+        blocks,
+        carries,
+        windows,
+        xs: op.xs,
+        ys: outputs - op.carry,
+        arena: layout.peak,
+        bases: layout.bases,
+    };
+    Ok((Box::new(move |frame| scan.run(frame)), count))
+}
 
-    let task: Task = Box::new(move |frame| {
-        if length == 0 {
-            carries.iter().for_each(|c| c.copy(frame, c.start));
-            return;
+impl Loop {
+    fn run(&self, frame: &Frame<'_>) {
+        let places: SmallVec<[Raw; 32]> = self.windows.iter().map(|w| Raw(frame.ptr(w.at))).collect();
+        let stopped = AtomicBool::new(false);
+        let (pool, cancel) = (frame.pool, frame.cancel);
+        frame.pool.run(self.blocks, &|block| {
+            scratch::with(self.arena, |arena: &mut [u8]| {
+                let bases: SmallVec<[Cell<*mut u8>; 64]> =
+                    SmallVec::from_elem(Cell::new(arena.as_mut_ptr()), self.bases);
+                let frame = Frame { bases: &bases, pool, cancel, cancelled: Cell::new(false) };
+                if !self.run_block(&frame, &places, block) {
+                    stopped.store(true, Relaxed);
+                }
+            });
+        });
+        if stopped.into_inner() {
+            frame.cancelled.set(true);
         }
-        let (nc, nx) = (carries.len(), xs.len());
-        for (i, &at) in constants.iter().enumerate() {
-            body.set_input(frame, nc + nx + i, frame.ptr(at));
+    }
+
+    /// All steps of a block; false when the run was cancelled.
+    fn run_block(&self, frame: &Frame<'_>, places: &[Raw], block: usize) -> bool {
+        let body = &self.body;
+        let (nc, nx) = (self.carries.len(), self.xs);
+        let inputs = self.windows.len() - nc - self.ys;
+        let place = |i: usize, t: usize| {
+            places[i].get().wrapping_add(block * self.windows[i].block + t * self.windows[i].step)
+        };
+        for i in nc + nx..inputs {
+            body.set_input(frame, i, place(i, 0));
         }
-        for step in 0..length {
-            let t = if reverse { length - 1 - step } else { step };
-            for (i, &(at, stride)) in xs.iter().enumerate() {
-                body.set_input(frame, nc + i, frame.ptr(at).wrapping_add(t * stride));
+        for step in 0..self.length {
+            let t = if self.reverse { self.length - 1 - step } else { step };
+            for i in nc..nc + nx {
+                body.set_input(frame, i, place(i, t));
             }
-            for (i, &(at, stride)) in ys.iter().enumerate() {
-                body.set_output(frame, nc + i, frame.ptr(at).wrapping_add(t * stride));
+            for i in nc..nc + self.ys {
+                body.set_output(frame, i, place(inputs + i, t));
             }
             // The last step writes the result, and the place alternates.
-            let in_result = (length - 1 - step).is_multiple_of(2);
-            for (i, carry) in carries.iter().enumerate() {
-                let other = carry.other.unwrap_or(carry.result);
-                let (write, read) = if in_result { (carry.result, other) } else { (other, carry.result) };
-                let read = if step == 0 { carry.start } else { read };
-                body.set_input(frame, i, frame.ptr(read));
-                body.set_output(frame, i, frame.ptr(write));
+            let in_result = (self.length - 1 - step).is_multiple_of(2);
+            for (i, carry) in self.carries.iter().enumerate() {
+                let result = place(inputs + i, 0);
+                let other = carry.other.map_or(result, |at| frame.ptr(at));
+                let (write, read) = if in_result { (result, other) } else { (other, result) };
+                body.set_input(frame, i, if step == 0 { place(i, 0) } else { read });
+                body.set_output(frame, i, write);
             }
             if !body.run(frame) {
-                return;
+                return false;
             }
         }
-    });
-    Ok((task, count))
+        if self.length == 0 {
+            for (i, carry) in self.carries.iter().enumerate() {
+                // SAFETY: both places hold a block of this carry; `copy` allows that they are one.
+                unsafe { std::ptr::copy(place(i, 0), place(inputs + i, 0), carry.bytes) };
+            }
+        }
+        true
+    }
 }
 
 /// See [`While`].
@@ -136,7 +215,9 @@ pub(crate) fn while_loop(op: &While, args: &Args<'_>, layout: &mut Layout) -> Re
     expect(args, &body_plan.inputs, types(carries_in).chain(types(body_constants)))?;
     expect(args, &body_plan.outputs, types(carries_in))?;
     expect(args, &body_plan.outputs, types(args.outputs))?;
-    let carries = Carry::all(args, &body_plan, op.carry, layout)?;
+    let carries = Carry::all(&body_plan, op.carry, layout)?;
+    let ends: Vec<(At, At)> =
+        carries_in.iter().zip(args.outputs).map(|(start, result)| (start.at, result.at)).collect();
     let flag = layout.scratch(1)?;
     let constants: Vec<Vec<At>> =
         [condition_constants, body_constants].iter().map(|c| c.iter().map(|c| c.at).collect()).collect();
@@ -151,14 +232,14 @@ pub(crate) fn while_loop(op: &While, args: &Args<'_>, layout: &mut Layout) -> Re
         condition.set_output(frame, 0, frame.ptr(flag));
         let mut steps = 0;
         // Where the carries are after `steps` steps.
-        let place = |carry: &Carry, steps: u64| match (steps, carry.other) {
-            (0, _) => carry.start,
+        let place = |i: usize, steps: u64| match (steps, carries[i].other) {
+            (0, _) => ends[i].0,
             (n, Some(other)) if n.is_multiple_of(2) => other,
-            _ => carry.result,
+            _ => ends[i].1,
         };
         while steps < limit {
-            for (i, carry) in carries.iter().enumerate() {
-                condition.set_input(frame, i, frame.ptr(place(carry, steps)));
+            for i in 0..carries.len() {
+                condition.set_input(frame, i, frame.ptr(place(i, steps)));
             }
             if !condition.run(frame) {
                 return;
@@ -167,20 +248,18 @@ pub(crate) fn while_loop(op: &While, args: &Args<'_>, layout: &mut Layout) -> Re
             if unsafe { frame.ptr(flag).read() } == 0 {
                 break;
             }
-            for (i, carry) in carries.iter().enumerate() {
-                body.set_input(frame, i, frame.ptr(place(carry, steps)));
-                body.set_output(frame, i, frame.ptr(place(carry, steps + 1)));
+            for i in 0..carries.len() {
+                body.set_input(frame, i, frame.ptr(place(i, steps)));
+                body.set_output(frame, i, frame.ptr(place(i, steps + 1)));
             }
             if !body.run(frame) {
                 return;
             }
             steps += 1;
         }
-        for carry in &carries {
-            let end = place(carry, steps);
-            if end != carry.result {
-                carry.copy(frame, end);
-            }
+        for (i, carry) in carries.iter().enumerate() {
+            // SAFETY: both places hold a value of the carry's type; `copy` allows that they are one.
+            unsafe { std::ptr::copy(frame.ptr(place(i, steps)), frame.ptr(ends[i].1), carry.bytes) };
         }
     });
     Ok((task, condition_count + body_count))

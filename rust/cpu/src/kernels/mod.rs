@@ -29,7 +29,7 @@ pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Resu
     }
     let task = match &step.op {
         Op::Fused(kernel) => fused::compile(kernel, args, layout)?,
-        Op::Scan(op) => return control::scan(op, args, layout),
+        Op::Scan(op) => return control::scan(op, args),
         Op::While(op) => return control::while_loop(op, args, layout),
         Op::Cond(_) => return control::cond(args, layout),
         Op::RandomBits(_) => random::random_bits(args)?,

@@ -331,10 +331,35 @@ fn scans() {
             let y = body.add1(Op::Elementwise(Ew::Max), &[sum, b]).unwrap();
             // The second carry is also swapped in, so that carries cannot all be written in place.
             body.outputs = vec![next_b, a, y];
-            let scan = Scan { body: std::sync::Arc::new(body), carry: 2, xs: 1, length, reverse };
+            let scan =
+                Scan { body: std::sync::Arc::new(body), carry: 2, xs: 1, length, reverse, blocks: None };
             let inputs = [&[3][..], &[3], &[length, 3], &[3]].map(|s| Tensor::random(f, s, &mut random));
             check(scan, &inputs, 0.0, 0.0);
         }
+    }
+}
+
+/// Blocks of a batch: what is cut and what is not, in both directions.
+#[test]
+fn scans_in_blocks() {
+    let mut random = Random(24);
+    let f = DType::F32;
+    for (length, reverse, count) in [(0usize, false, 2), (1, true, 3), (4, false, 1), (5, true, 4)] {
+        let mut body = Graph::new();
+        let [a, b, x, y, c, d] = [&[2, 3][..], &[2, 3], &[2, 3], &[3], &[2, 3], &[3, 3]]
+            .map(|s| body.input(TensorType::new(f, s)));
+        let product = body.matmul(a, d, false, false).unwrap();
+        let sum = body.elementwise(Ew::Add, &[product, y]).unwrap();
+        let sum = body.elementwise(Ew::Mul, &[sum, c]).unwrap();
+        let next = body.elementwise(Ew::Sub, &[sum, x]).unwrap();
+        body.outputs = vec![b, next, sum, x];
+        let blocks = Blocks { count, cut: smallvec![true, false, true, false] };
+        let body = std::sync::Arc::new(body);
+        let scan = Scan { body, carry: 2, xs: 2, length, reverse, blocks: Some(blocks) };
+        let rows = 2 * count;
+        let inputs = [&[rows, 3][..], &[rows, 3], &[length, rows, 3], &[length, 3], &[rows, 3], &[3, 3]]
+            .map(|s| Tensor::random(f, s, &mut random));
+        check(scan, &inputs, 0.0, 1e-5);
     }
 }
 
