@@ -3,21 +3,23 @@
 use std::ops::Range;
 
 use super::elem::Float;
-use super::kernel::{Kernels, Real, Rows, Segment, Tile};
+use super::kernel::{Kernel, Kernels, Real, Rows, Segment, Tile};
 use super::pack::{self, Block};
 use super::{Epilogue, GemmDims, GemmElem, MatMut, MatRef, scratch, vector};
 use crate::isa::Isa;
 use crate::pool::{SharedMut, ThreadPool};
 
-/// Longest block of the depth. The sums of a block stay in registers; blocks are added up in C.
-const MAX_DEPTH: usize = 1024;
-/// The same, and the columns of a task, where B is streamed from memory.
-const STREAM_DEPTH: usize = 16;
-const STREAM_COLS: usize = 1024;
-/// Columns of B that are packed at a time.
+/// Rows of A and columns of B that are packed at a time.
+const MAX_ROWS: usize = 4096;
 const MAX_COLS: usize = 4096;
-/// Rows and columns of C that a task of a large product computes.
-const BLOCK: (usize, usize) = (112, 512);
+/// Elements that are packed at a time, if that is more than one block of the depth.
+const PASS: usize = 1 << 21;
+/// Elements that a task packs.
+const PACK_TASK: usize = 1 << 15;
+/// Tiles of rows and columns of C that a task of a large product computes.
+const BLOCK: (usize, usize) = (8, 512);
+/// Bytes that stay in L1 while others pass.
+const NEAR: usize = 1 << 14;
 /// Multiply-adds that are worth a task of their own: a few microseconds on one core.
 pub(crate) const TASK: usize = 1 << 19;
 /// Tasks that a product is cut into if it is large enough.
@@ -25,9 +27,7 @@ pub(crate) const TASKS: usize = 16;
 /// Fewer rows than this do not repay the packing of B.
 const PACK_ROWS: usize = 32;
 /// Bytes of a B that is read in place: it stays in L2 without being packed.
-const SMALL_B: usize = 1 << 19;
-/// Bytes of a B that comes from memory.
-const LARGE_B: usize = 1 << 23;
+const SMALL_B: usize = 1 << 16;
 /// Elements of C whose wide sums are held at a time when C is stored in 16 bits.
 const WIDE_C: usize = 1 << 20;
 /// Bytes after which addresses fall into the same set of L1.
@@ -52,7 +52,11 @@ impl<T: Float> GemmElem for T {
                 let job = Job { isa, m, n, k, a, b, accumulate, bias, relu: epilogue.relu };
                 let start = i * c.batch_stride;
                 match &stored {
-                    Ok(c_wide) => single(help, &job, Target { c: c_wide, start, row_stride: c.row_stride }),
+                    Ok(c_wide) => single(
+                        help,
+                        &job,
+                        Target { c: c_wide, start, row_stride: c.row_stride, stored: None },
+                    ),
                     Err(c_stored) => narrow(help, &job, c_stored, start, c.row_stride),
                 }
             };
@@ -86,21 +90,53 @@ pub(super) struct Job<'a, T: Float> {
 
 /// C of a job, shared by its tasks.
 #[derive(Clone, Copy)]
-pub(super) struct Target<'a, T> {
+pub(super) struct Target<'a, T: Float> {
+    pub c: &'a SharedMut<T::Acc>,
+    /// Element (0, 0).
+    pub start: usize,
+    pub row_stride: usize,
+    /// Where C is stored when `c` holds wide sums.
+    pub stored: Option<Stored<'a, T>>,
+}
+
+/// C of a job, in a narrow type.
+#[derive(Clone, Copy)]
+pub(super) struct Stored<'a, T> {
     pub c: &'a SharedMut<T>,
     /// Element (0, 0).
     pub start: usize,
     pub row_stride: usize,
 }
 
-/// B as the tiles read it: panels of a tile's columns.
-#[derive(Clone, Copy)]
-struct Panels<'a, T> {
-    data: &'a [T],
-    /// Elements between panels.
-    stride: usize,
-    /// Elements between steps of the depth.
-    step: usize,
+impl<T: Float> Target<'_, T> {
+    /// Whether the elements of a column are adjacent.
+    pub fn is_dense(&self) -> bool {
+        self.row_stride == 1 && self.stored.is_none_or(|stored| stored.row_stride == 1)
+    }
+
+    /// Calls `body` with each row's part of C as stored and of the sums, if these differ. The part must
+    /// be one task's own.
+    fn each_row(&self, rows: Range<usize>, cols: Range<usize>, body: impl Fn(&mut [T], &mut [T::Acc])) {
+        let Some(stored) = self.stored else { return };
+        for i in rows {
+            let (at, to) = (self.start + i * self.row_stride, stored.start + i * stored.row_stride);
+            // SAFETY: rows do not overlap, and one task has this part of them.
+            let (sums, stored) = unsafe {
+                (self.c.slice(at + cols.start..at + cols.end), stored.c.slice(to + cols.start..to + cols.end))
+            };
+            body(stored, sums);
+        }
+    }
+
+    /// Sets the sums of a part to what is stored.
+    pub fn widen(&self, isa: Isa, rows: Range<usize>, cols: Range<usize>) {
+        self.each_row(rows, cols, |stored, sums| T::widen(isa, stored, sums));
+    }
+
+    /// Stores the sums of a part.
+    pub fn narrow(&self, isa: Isa, rows: Range<usize>, cols: Range<usize>) {
+        self.each_row(rows, cols, |stored, sums| T::narrow(isa, sums, stored));
+    }
 }
 
 /// The threads that may help, if any.
@@ -125,28 +161,36 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
+    /// No parts.
+    pub const NONE: Self = Self { count: 0, size: 0, longer: 0 };
+
     /// That many parts of `0..len`.
+    #[inline]
     pub fn new(len: usize, count: usize) -> Self {
         Self { count, size: len / count, longer: len % count }
     }
 
     /// As few parts as the limit allows, at least one.
+    #[inline]
     pub fn at_most(len: usize, max: usize) -> Self {
         if len <= max { Self { count: 1, size: len, longer: 0 } } else { Self::new(len, len.div_ceil(max)) }
     }
 
     /// Length of the whole.
+    #[inline]
     pub fn len(self) -> usize {
         self.count * self.size + self.longer
     }
 
     /// The i-th part.
+    #[inline]
     pub fn get(self, i: usize) -> Range<usize> {
         let start = i * self.size + i.min(self.longer);
         start..start + self.size + usize::from(i < self.longer)
     }
 
     /// All parts in order.
+    #[inline]
     pub fn iter(self) -> impl Iterator<Item = Range<usize>> {
         (0..self.count).map(move |i| self.get(i))
     }
@@ -168,220 +212,270 @@ pub(crate) fn with_wide<T: Float, R>(
     }
 }
 
-/// A job whose C is stored in a narrow type: wide sums in scratch, some rows at a time.
+/// A job whose C is stored in a narrow type: wide sums in scratch, some rows at a time. The task that
+/// computes a part of C also converts it.
 fn narrow<T: Float>(help: Help<'_>, job: &Job<'_, T>, c: &SharedMut<T>, start: usize, row_stride: usize) {
-    let &Job { isa, m, n, .. } = job;
+    let &Job { m, n, .. } = job;
     for rows in Parts::at_most(m, (WIDE_C / n).max(1)).iter() {
         scratch::with(rows.len() * n, |wide: &mut [T::Acc]| {
-            let sums = SharedMut::new(wide);
-            let stored = |i: usize| {
-                let at = start + (rows.start + i) * row_stride;
-                // SAFETY: rows do not overlap, and one task has row i.
-                unsafe { c.slice(at..at + n) }
-            };
-            // SAFETY: as above.
-            let sum = |i: usize| unsafe { sums.slice(i * n..(i + 1) * n) };
-            let grain = (TASK / 16 / n).max(1);
-            let by_rows = |body: &(dyn Fn(usize) + Sync)| {
-                run(help, rows.len().div_ceil(grain), |task| {
-                    (task * grain..rows.len().min((task + 1) * grain)).for_each(body);
-                });
-            };
-            if job.accumulate {
-                by_rows(&|i| T::widen(isa, stored(i), sum(i)));
-            }
             let part = Job { m: rows.len(), a: job.a.at(rows.start, 0), ..*job };
-            single(help, &part, Target { c: &sums, start: 0, row_stride: n });
-            by_rows(&|i| T::narrow(isa, sum(i), stored(i)));
+            let stored = Stored { c, start: start + rows.start * row_stride, row_stride };
+            let sums = SharedMut::new(wide);
+            single(help, &part, Target { c: &sums, start: 0, row_stride: n, stored: Some(stored) });
         });
     }
 }
 
+/// How a product is computed, by its sizes and layout alone.
+#[derive(Debug, Clone, Copy)]
+struct Scheme {
+    pack_a: bool,
+    pack_b: bool,
+    /// Longest run of steps whose sums stay in registers.
+    max_depth: usize,
+    /// Most rows, columns and steps between two packings.
+    pass: [usize; 3],
+}
+
+impl Scheme {
+    fn new<T: Float>(kernels: &Kernels<T::Acc>, job: &Job<'_, T>) -> Self {
+        let &Job { m, n, k, a, b, .. } = job;
+        let wide = size_of::<T::Acc>();
+        let in_place = T::as_acc(&[]).is_some();
+        let whole_vectors = kernels.cheap_masks || n % kernels.lanes == 0;
+        let pack_b = !(in_place && b.col_stride == 1 && whole_vectors)
+            || n > kernels.nr() && m >= PACK_ROWS && k * n * wide > SMALL_B;
+        let paged = |stride: usize| stride * wide >= PAGE && (stride * wide).is_multiple_of(PAGE);
+        let pack_a = !in_place
+            || match (a.row_stride, a.col_stride) {
+                (_, 1) => paged(a.row_stride) && n >= 8 * kernels.nr(),
+                _ => n >= 6 * kernels.nr(),
+            };
+        let max_depth = kernels.depth;
+        let rows = if pack_a { MAX_ROWS } else { m };
+        let cols = if pack_b { MAX_COLS } else { n };
+        let packed = if pack_a { m.min(rows) } else { 0 } + if pack_b { n.min(cols) } else { 0 };
+        let steps = if packed == 0 { k } else { (PASS / packed / max_depth).max(1) * max_depth };
+        Self { pack_a, pack_b, max_depth, pass: [rows, cols, steps] }
+    }
+}
+
 /// One product.
-pub(super) fn single<T: Float>(help: Help<'_>, job: &Job<'_, T>, target: Target<'_, T::Acc>) {
+pub(super) fn single<T: Float>(help: Help<'_>, job: &Job<'_, T>, target: Target<'_, T>) {
     let kernels = <T::Acc as Real>::kernels(job.isa);
     if vector::try_product(help, kernels, job, target) {
         return;
     }
-    let &Job { m, n, k, b, .. } = job;
-    let whole_vectors = kernels.cheap_masks || n % kernels.lanes == 0;
-    match T::as_acc(b.data) {
-        Some(data)
-            if b.col_stride == 1
-                && whole_vectors
-                && (n <= kernels.nr() || m < PACK_ROWS || k * n * size_of::<T>() <= SMALL_B) =>
-        {
-            let panels = Panels { data, stride: kernels.nr(), step: b.row_stride };
-            let (by_rows, by_cols) = grid(kernels, m, n, k);
-            // A row or two times a large B: B comes from memory, a few whole rows at a time.
-            let streamed = kernels.flat(m).is_some() && k * n * size_of::<T>() > LARGE_B;
-            let max_depth = if streamed { STREAM_DEPTH } else { MAX_DEPTH };
-            let by_cols = if streamed { Parts::new(by_cols.len(), n.div_ceil(STREAM_COLS)) } else { by_cols };
-            run(help, by_rows.count * by_cols.count, |task| {
-                let rows = by_rows.get(task % by_rows.count);
-                let cols = by_cols.get(task / by_rows.count);
-                let cols = cols.start * kernels.nr()..n.min(cols.end * kernels.nr());
-                for depth in Parts::at_most(k, max_depth).iter() {
-                    let from = depth.start * b.row_stride + cols.start;
-                    let panels = Panels { data: &data[from.min(data.len())..], ..panels };
-                    block(kernels, job, target, rows.clone(), cols.clone(), depth, panels);
+    let scheme = Scheme::new(kernels, job);
+    let nr = kernels.nr();
+    let [max_rows, max_cols, max_steps] = scheme.pass;
+    for panels in Parts::at_most(job.n.div_ceil(nr), max_cols.div_ceil(nr)).iter() {
+        for steps in Parts::at_most(job.k, max_steps).iter() {
+            let b_len = if scheme.pack_b { panels.len() * nr * steps.len() } else { 0 };
+            scratch::with(b_len, |b: &mut [T::Acc]| {
+                let b = SharedMut::new(b);
+                for (i, rows) in Parts::at_most(job.m, max_rows).iter().enumerate() {
+                    let a_len = if scheme.pack_a { rows.len() * steps.len() } else { 0 };
+                    scratch::with(a_len, |a: &mut [T::Acc]| {
+                        let (a, panels, steps) = (SharedMut::new(a), panels.clone(), steps.clone());
+                        let pass = Pass { kernels, job, scheme, rows, panels, steps, a: &a, b: &b };
+                        pass.pack(help, i == 0);
+                        pass.compute(help, target);
+                    });
                 }
             });
         }
-        _ => packed(help, kernels, job, target),
     }
 }
 
-/// A product whose B is copied into panels, block by block.
-fn packed<T: Float>(help: Help<'_>, kernels: &Kernels<T::Acc>, job: &Job<'_, T>, target: Target<'_, T::Acc>) {
-    let nr = kernels.nr();
-    for cols in Parts::at_most(job.n.div_ceil(nr), MAX_COLS / nr).iter() {
-        let cols = cols.start * nr..job.n.min(cols.end * nr);
-        for depth in Parts::at_most(job.k, MAX_DEPTH).iter() {
-            let (panel, panels) = (depth.len() * nr, cols.len().div_ceil(nr));
-            scratch::with(panel * panels, |buffer: &mut [T::Acc]| {
-                let shared = SharedMut::new(buffer);
-                let source = job.b.at(depth.start, cols.start);
-                let grain = (TASK / 16 / panel.max(1)).max(1);
-                run(help, panels.div_ceil(grain), |task| {
-                    for p in task * grain..panels.min((task + 1) * grain) {
-                        // SAFETY: panels do not overlap, and one task has panel p.
-                        let to = unsafe { shared.slice(p * panel..(p + 1) * panel) };
-                        let width = nr.min(cols.len() - p * nr);
-                        pack::pack(job.isa, source.at(0, p * nr), depth.len(), width, to, nr);
-                    }
-                });
-                // SAFETY: the tasks that wrote it are done.
-                let data: &[T::Acc] = unsafe { shared.slice(0..panel * panels) };
-                let (by_rows, by_panels) = grid(kernels, job.m, cols.len(), depth.len());
-                run(help, by_rows.count * by_panels.count, |task| {
-                    let part = by_panels.get(task / by_rows.count);
-                    let b =
-                        Panels { data: &data[part.start * panel..part.end * panel], stride: panel, step: nr };
-                    let part = cols.start + part.start * nr..cols.end.min(cols.start + part.end * nr);
-                    block(kernels, job, target, by_rows.get(task % by_rows.count), part, depth.clone(), b);
-                });
-            });
+/// Some rows, panels of columns and steps of a job, with the packed copies of these.
+struct Pass<'a, T: Float> {
+    kernels: &'static Kernels<T::Acc>,
+    job: &'a Job<'a, T>,
+    scheme: Scheme,
+    rows: Range<usize>,
+    panels: Range<usize>,
+    steps: Range<usize>,
+    /// The rows' tiles, for each block of the depth; empty when A is read in place.
+    a: &'a SharedMut<T::Acc>,
+    /// The panels, for each block of the depth; empty when B is read in place.
+    b: &'a SharedMut<T::Acc>,
+}
+
+impl<T: Float> Pass<'_, T> {
+    /// Rows of the tiles, relative to the pass's.
+    fn row_tiles(&self) -> Parts {
+        Parts::at_most(self.rows.len(), self.kernels.mr)
+    }
+
+    /// Blocks of the depth, relative to the pass's steps.
+    fn depths(&self) -> Parts {
+        Parts::at_most(self.steps.len(), self.scheme.max_depth)
+    }
+
+    /// Columns of some panels, relative to the job's.
+    #[inline]
+    fn cols(&self, panels: Range<usize>) -> Range<usize> {
+        let nr = self.kernels.nr();
+        (self.panels.start + panels.start) * nr..self.job.n.min((self.panels.start + panels.end) * nr)
+    }
+
+    /// Copies A's rows and, `with_b`, B's columns.
+    fn pack(&self, help: Help<'_>, with_b: bool) {
+        let (job, nr, depths) = (self.job, self.kernels.nr(), self.depths());
+        let tiles = self.row_tiles();
+        let depth = depths.get(0).len().max(1);
+        // Tiles and panels of a task.
+        let per_task = |width: usize| (PACK_TASK / (width * depth)).max(1);
+        let parts = |on: bool, count: usize, width: usize| {
+            if on && count > 0 { Parts::at_most(count, per_task(width)) } else { Parts::NONE }
+        };
+        let a_parts = parts(self.scheme.pack_a, tiles.count, self.kernels.mr);
+        let b_parts = parts(self.scheme.pack_b && with_b, self.panels.len(), nr);
+        run(help, depths.count * (a_parts.count + b_parts.count), |task| {
+            let depth = depths.get(task % depths.count);
+            let first = self.steps.start + depth.start;
+            let task = task / depths.count;
+            if task < a_parts.count {
+                let part = a_parts.get(task);
+                let rows = tiles.get(part.start).start..tiles.get(part.end - 1).end;
+                let at = depth.start * self.rows.len() + rows.start * depth.len();
+                // SAFETY: one task has these tiles of this block.
+                let to = unsafe { self.a.slice(at..at + rows.len() * depth.len()) };
+                let from = job.a.at(self.rows.start + rows.start, first).transposed();
+                let widths = part.map(|i| (tiles.get(i).len(), tiles.get(i).len()));
+                pack::panels(job.isa, from, depth.len(), widths, to);
+            } else {
+                let part = b_parts.get(task - a_parts.count);
+                let cols = self.cols(part.clone());
+                let at = (depth.start * self.panels.len() + part.start * depth.len()) * nr;
+                // SAFETY: one task has these panels of this block.
+                let to = unsafe { self.b.slice(at..at + part.len() * depth.len() * nr) };
+                let from = job.b.at(first, cols.start);
+                let widths = (0..part.len()).map(|i| (nr.min(cols.len() - i * nr), nr));
+                pack::panels(job.isa, from, depth.len(), widths, to);
+            }
+        });
+    }
+
+    /// Computes the pass's part of C.
+    fn compute(&self, help: Help<'_>, target: Target<'_, T>) {
+        let (job, tiles) = (self.job, self.row_tiles());
+        let (by_rows, by_cols) = grid(self.kernels, self.rows.len(), self.panels.len(), self.steps.len());
+        let (first, last) = (self.steps.start == 0, self.steps.end == job.k);
+        run(help, by_rows.count * by_cols.count, |task| {
+            let (part, panels) = (by_rows.get(task % by_rows.count), by_cols.get(task / by_rows.count));
+            let rows = tiles.get(part.start).start..tiles.get(part.end - 1).end;
+            let rows = self.rows.start + rows.start..self.rows.start + rows.end;
+            if first && job.accumulate {
+                target.widen(job.isa, rows.clone(), self.cols(panels.clone()));
+            }
+            for depth in self.depths().iter() {
+                self.tiles(target, tiles, part.clone(), panels.clone(), depth);
+            }
+            if last {
+                target.narrow(job.isa, rows, self.cols(panels));
+            }
+        });
+    }
+
+    /// Runs the micro-kernel over some tiles of rows and panels, for one block of the depth.
+    fn tiles(
+        &self,
+        target: Target<'_, T>,
+        tiles: Parts,
+        rows: Range<usize>,
+        panels: Range<usize>,
+        depth: Range<usize>,
+    ) {
+        let &Self { kernels, job, scheme, .. } = self;
+        let nr = kernels.nr();
+        let segments = [Segment { a: 0, b: 0, len: depth.len() }];
+        let (start, last) = (self.steps.start + depth.start, self.steps.start + depth.end == job.k);
+        // A's first row, elements between rows, and the same for the panels of B.
+        let (a, a_row) = match T::as_acc(job.a.data).filter(|_| !scheme.pack_a) {
+            Some(a) => {
+                let at = self.rows.start * job.a.row_stride + start * job.a.col_stride;
+                (a.as_ptr().wrapping_add(at), job.a.row_stride)
+            }
+            None => (self.a.as_ptr().wrapping_add(depth.start * self.rows.len()).cast_const(), depth.len()),
+        };
+        let (b, b_step, b_panel) = match T::as_acc(job.b.data).filter(|_| !scheme.pack_b) {
+            Some(b) => {
+                let at = start * job.b.row_stride + self.panels.start * nr;
+                (b.as_ptr().wrapping_add(at), job.b.row_stride, nr)
+            }
+            None => {
+                let at = depth.start * self.panels.len() * nr;
+                (self.b.as_ptr().wrapping_add(at).cast_const(), nr, depth.len() * nr)
+            }
+        };
+        let c = target.c.as_ptr().wrapping_add(target.start + self.rows.start * target.row_stride);
+        let mut tile = Tile {
+            a_rows: Rows::Stride(if scheme.pack_a { 1 } else { a_row }),
+            a_step: job.a.col_stride,
+            b_step,
+            segments: &segments,
+            c_rows: Rows::Stride(target.row_stride),
+            accumulate: job.accumulate || start > 0,
+            relu: job.relu && last,
+            ..Tile::empty()
+        };
+        let mut run = |rows: Range<usize>, panel: usize, cols: Range<usize>, flat: Option<Kernel<T::Acc>>| {
+            tile.a = a.wrapping_add(rows.start * a_row);
+            if scheme.pack_a {
+                tile.a_step = rows.len();
+            }
+            tile.b = b.wrapping_add(panel * b_panel);
+            tile.c = c.wrapping_add(rows.start * target.row_stride + cols.start);
+            tile.cols = cols.len();
+            if let (true, Some(bias)) = (last, job.bias) {
+                tile.bias = bias[cols.start..].as_ptr();
+            }
+            let kernel = flat.unwrap_or_else(|| kernels.get(false, rows.len(), cols.len()));
+            // SAFETY: the entry checked that the operands hold the matrices, and rows, columns and
+            // depth are inside these; the packed copies were made for this pass. Tasks have disjoint
+            // parts of C. The kernels are those of an instruction set that was detected.
+            unsafe { kernel(&tile) }
+        };
+        let flat = kernels.flat(job.m).filter(|_| !scheme.pack_b);
+        if panels.len() * nr * depth.len() * size_of::<T::Acc>() <= NEAR && flat.is_none() {
+            // The panels stay in L1, so that A is read once.
+            for i in rows {
+                panels.clone().for_each(|p| run(tiles.get(i), p, self.cols(p..p + 1), None));
+            }
+            return;
+        }
+        let mut p = panels.start;
+        while p < panels.end {
+            // A flat tile has whole panels.
+            let flat = flat.filter(|_| self.cols(p..panels.end).len() >= kernels.flat_nr());
+            let width = if flat.is_some() { kernels.flat_nr() / nr } else { 1 };
+            let cols = self.cols(p..p + width);
+            for i in rows.clone() {
+                run(tiles.get(i), p, cols.clone(), flat);
+            }
+            p += width;
         }
     }
 }
 
-/// Parts of the rows and of the panels of B that the tasks compute, by the sizes alone.
-fn grid<T>(kernels: &Kernels<T>, m: usize, n: usize, k: usize) -> (Parts, Parts) {
+/// Parts of the tiles of rows and of the panels of columns that the tasks compute, by the sizes alone.
+fn grid<T>(kernels: &Kernels<T>, m: usize, panels: usize, k: usize) -> (Parts, Parts) {
     let (mr, nr) = (kernels.mr, kernels.nr());
-    let panels = n.div_ceil(nr);
-    let tasks = (m * n * k / TASK).next_power_of_two().min(TASKS);
-    let (mut rows, mut cols) = (m.div_ceil(BLOCK.0), n.div_ceil(BLOCK.1));
+    let tiles = m.div_ceil(mr);
+    let tasks = (m * panels * nr * k / TASK).next_power_of_two().min(TASKS);
+    let mut rows = tiles.div_ceil(BLOCK.0);
+    let mut cols = panels.div_ceil(BLOCK.1 / nr);
     while rows * cols < tasks {
-        let (height, width) = (m / rows, panels / cols * nr);
-        if 4 * height >= width && height >= mr {
+        let (height, width) = (tiles / rows * mr, panels / cols * nr);
+        if height >= 2 * mr && (2 * height >= width || width < 2 * nr) {
             rows *= 2;
         } else if width >= 2 * nr {
             cols *= 2;
-        } else if height >= mr {
-            rows *= 2;
         } else {
             break;
         }
     }
-    (Parts::new(m, rows), Parts::new(panels, cols))
-}
-
-/// Whether to copy blocks of A into panels: only when its rows lie a multiple of a page apart, so that
-/// they evict each other from L1, and are read often enough.
-fn copy_a<T: Float>(job: &Job<'_, T>, kernels: &Kernels<T::Acc>) -> bool {
-    let apart = job.a.row_stride * size_of::<T>();
-    job.a.col_stride == 1 && apart >= PAGE && apart.is_multiple_of(PAGE) && job.n >= 8 * kernels.nr()
-}
-
-/// Some rows and columns of C over one block of the depth.
-fn block<T: Float>(
-    kernels: &Kernels<T::Acc>,
-    job: &Job<'_, T>,
-    target: Target<'_, T::Acc>,
-    rows: Range<usize>,
-    cols: Range<usize>,
-    depth: Range<usize>,
-    b: Panels<'_, T::Acc>,
-) {
-    let a = job.a.at(rows.start, depth.start);
-    match T::as_acc(a.data) {
-        Some(data) if !copy_a(job, kernels) => {
-            let a = Block { data, row_stride: a.row_stride, col_stride: a.col_stride };
-            tiles(kernels, job, target, rows, cols, depth, Operand::InPlace(a), b);
-        }
-        _ => scratch::with(rows.len() * depth.len(), |panels: &mut [T::Acc]| {
-            for part in Parts::at_most(rows.len(), kernels.mr).iter() {
-                let panel = &mut panels[part.start * depth.len()..part.end * depth.len()];
-                let from = a.at(part.start, 0).transposed();
-                pack::pack(job.isa, from, depth.len(), part.len(), panel, part.len());
-            }
-            tiles(kernels, job, target, rows, cols, depth, Operand::Panels(panels), b);
-        }),
-    }
-}
-
-/// A as the tiles read it.
-#[derive(Clone, Copy)]
-enum Operand<'a, T> {
-    /// Where it lies.
-    InPlace(Block<'a, T>),
-    /// One panel per tile's rows: the rows' elements of each step of the depth together.
-    Panels(&'a [T]),
-}
-
-/// Runs the micro-kernel over a block: panels outside, so that a panel of B stays close.
-fn tiles<T: Float>(
-    kernels: &Kernels<T::Acc>,
-    job: &Job<'_, T>,
-    target: Target<'_, T::Acc>,
-    rows: Range<usize>,
-    cols: Range<usize>,
-    depth: Range<usize>,
-    a: Operand<'_, T::Acc>,
-    b: Panels<'_, T::Acc>,
-) {
-    let segments = [Segment { a: 0, b: 0, len: depth.len() }];
-    let last = depth.end == job.k;
-    let bias = job.bias.filter(|_| last);
-    let flat = kernels.flat(rows.len()).filter(|_| b.step != kernels.nr());
-    let parts = Parts::at_most(rows.len(), kernels.mr);
-    let mut j = 0;
-    while j < cols.len() {
-        let flat = flat.filter(|_| cols.len() - j >= kernels.flat_nr());
-        let width = if flat.is_some() { kernels.flat_nr() } else { kernels.nr().min(cols.len() - j) };
-        let mut tile = Tile {
-            a_rows: Rows::Stride(1),
-            b: b.data.as_ptr().wrapping_add(j / kernels.nr() * b.stride),
-            b_step: b.step,
-            segments: &segments,
-            c_rows: Rows::Stride(target.row_stride),
-            cols: width,
-            accumulate: job.accumulate || depth.start > 0,
-            bias: bias.map_or(std::ptr::null(), |bias| bias[cols.start + j..].as_ptr()),
-            relu: job.relu && last,
-            ..Tile::empty()
-        };
-        for part in parts.iter() {
-            match a {
-                Operand::InPlace(a) => {
-                    tile.a = a.data.as_ptr().wrapping_add(part.start * a.row_stride);
-                    tile.a_rows = Rows::Stride(a.row_stride);
-                    tile.a_step = a.col_stride;
-                }
-                Operand::Panels(a) => {
-                    tile.a = a.as_ptr().wrapping_add(part.start * depth.len());
-                    tile.a_step = part.len();
-                }
-            }
-            let at = target.start + (rows.start + part.start) * target.row_stride + cols.start + j;
-            tile.c = target.c.as_ptr().wrapping_add(at);
-            let kernel = flat.unwrap_or_else(|| kernels.get(false, part.len(), width));
-            // SAFETY: the entry checked that the operands hold the matrices, and rows, columns and
-            // depth are inside these; the packed copies were made for this block. Tasks have disjoint
-            // parts of C. The kernels are those of an instruction set that was detected.
-            unsafe { kernel(&tile) }
-        }
-        j += width;
-    }
+    (Parts::new(tiles, rows), Parts::new(panels, cols))
 }

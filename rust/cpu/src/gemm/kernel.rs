@@ -95,6 +95,37 @@ impl<T> Tile<'_, T> {
 /// aliased by A or B.
 pub type Kernel<T> = unsafe fn(&Tile<'_, T>);
 
+/// Dot products: C = A B or C += A B, with A's rows and B's columns contiguous.
+#[derive(Debug, Clone, Copy)]
+pub struct Dots<T> {
+    /// A's first row.
+    pub a: *const T,
+    /// Elements between A's rows.
+    pub a_row: usize,
+    /// B's first column.
+    pub b: *const T,
+    /// Elements between B's columns.
+    pub b_col: usize,
+    /// Length of the rows and columns.
+    pub len: usize,
+    /// C's element (0, 0).
+    pub c: *mut T,
+    /// Elements between C's rows; columns are adjacent.
+    pub c_row: usize,
+    /// Whether to add to C instead of overwriting it.
+    pub accumulate: bool,
+    /// Added to each row at the end; null for none.
+    pub bias: *const T,
+    /// Whether negative results become zero at the end.
+    pub relu: bool,
+}
+
+/// Computes some dot products.
+///
+/// # Safety
+/// As [`Kernel`].
+pub type DotKernel<T> = unsafe fn(&Dots<T>);
+
 /// The kernels of one element type on one instruction set.
 #[derive(Debug, Clone, Copy)]
 pub struct Kernels<T: 'static> {
@@ -114,8 +145,10 @@ pub struct Kernels<T: 'static> {
     flat: &'static [Kernel<T>],
     /// Vectors of a flat tile.
     pub flat_nv: usize,
-    /// Dot product of two contiguous vectors.
-    pub dot: unsafe fn(*const T, *const T, usize) -> T,
+    /// Longest block of the depth: how far L2 reaches.
+    pub depth: usize,
+    /// `[rows - 1][columns - 1]`: dot products of so many rows of A and columns of B.
+    dots: &'static [&'static [DotKernel<T>]],
 }
 
 impl<T> Kernels<T> {
@@ -134,6 +167,17 @@ impl<T> Kernels<T> {
     pub fn get(&self, gathered: bool, rows: usize, cols: usize) -> Kernel<T> {
         let table = if gathered { self.gathered } else { self.strided };
         table[rows - 1][(cols - 1) / self.lanes]
+    }
+
+    /// Most rows of [`Dots`].
+    pub const DOT_ROWS: usize = 4;
+    /// Most columns of [`Dots`].
+    pub const DOT_COLS: usize = 3;
+
+    /// The kernel for so many dot products.
+    #[inline]
+    pub fn dots(&self, rows: usize, cols: usize) -> DotKernel<T> {
+        self.dots[rows - 1][cols - 1]
     }
 
     /// The flat kernel for that many rows, if there is one. It takes exactly `flat_nv` vectors.
@@ -170,6 +214,12 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const GATHER: bool>(t:
         let mask = S::mask(t.cols - (NV - 1) * S::LANES);
         let mut acc = [[S::zero(); NV]; MR];
         let rows: [usize; MR] = std::array::from_fn(|i| row::<GATHER>(t.a_rows, i));
+        // C's lines arrive while the sums are computed.
+        for i in 0..MR {
+            let c = t.c.add(row::<GATHER>(t.c_rows, i));
+            S::prefetch(c);
+            S::prefetch(c.wrapping_add(t.cols - 1));
+        }
         for segment in t.segments {
             let mut a = t.a.add(segment.a);
             let mut b = t.b.add(segment.b);
@@ -230,46 +280,73 @@ unsafe fn tile<S: Simd, const MR: usize, const NV: usize, const GATHER: bool>(t:
     }
 }
 
-/// Dot product with eight partial sums, added in a fixed order.
+/// The generic kernel of dot products; each is `WAYS` sums of vectors, added in a fixed order.
 ///
 /// # Safety
-/// `x` and `y` point to `n` elements; must be inlined as [`tile`].
+/// As [`Kernel`]; must be inlined as [`tile`].
 #[inline(always)]
-unsafe fn dot<S: Simd>(x: *const S::Elem, y: *const S::Elem, n: usize) -> S::Elem {
-    const WAYS: usize = 8;
-    // SAFETY: offsets stay below n; the last, masked load covers the n % LANES elements left.
+unsafe fn dots<S: Simd, const R: usize, const N: usize, const WAYS: usize>(t: &Dots<S::Elem>)
+where
+    S::Elem: Real,
+{
+    // SAFETY: offsets into rows and columns stay below their length; the last, masked load covers what
+    // is left of it.
     unsafe {
-        let mut acc = [S::zero(); WAYS];
+        let mut acc = [[[S::zero(); N]; R]; WAYS];
         let mut i = 0;
-        while i + WAYS * S::LANES <= n {
-            for (w, acc) in acc.iter_mut().enumerate() {
-                let at = i + w * S::LANES;
-                *acc = S::load(x.add(at)).mul_add(S::load(y.add(at)), *acc);
+        while i + WAYS * S::LANES <= t.len {
+            for way in &mut acc {
+                let b: [S; N] = std::array::from_fn(|j| S::load(t.b.add(j * t.b_col + i)));
+                for r in 0..R {
+                    let a = S::load(t.a.add(r * t.a_row + i));
+                    for j in 0..N {
+                        way[r][j] = a.mul_add(b[j], way[r][j]);
+                    }
+                }
+                i += S::LANES;
             }
-            i += WAYS * S::LANES;
         }
-        while i + S::LANES <= n {
-            acc[0] = S::load(x.add(i)).mul_add(S::load(y.add(i)), acc[0]);
+        while i < t.len {
+            let mask = S::mask((t.len - i).min(S::LANES));
+            for r in 0..R {
+                let a = S::load_masked(t.a.add(r * t.a_row + i), mask);
+                for j in 0..N {
+                    let b = S::load_masked(t.b.add(j * t.b_col + i), mask);
+                    acc[0][r][j] = a.mul_add(b, acc[0][r][j]);
+                }
+            }
             i += S::LANES;
-        }
-        if i < n {
-            let mask = S::mask(n - i);
-            acc[1] = S::load_masked(x.add(i), mask).mul_add(S::load_masked(y.add(i), mask), acc[1]);
         }
         let mut ways = WAYS;
         while ways > 1 {
             ways /= 2;
             for w in 0..ways {
-                acc[w] = acc[w].add(acc[w + ways]);
+                for r in 0..R {
+                    for j in 0..N {
+                        acc[w][r][j] = acc[w][r][j].add(acc[w + ways][r][j]);
+                    }
+                }
             }
         }
-        acc[0].sum()
+        for r in 0..R {
+            for j in 0..N {
+                let c = t.c.add(r * t.c_row + j);
+                let mut sum = acc[0][r][j].sum();
+                if !t.bias.is_null() {
+                    sum += *t.bias.add(j);
+                }
+                if t.accumulate {
+                    sum += *c;
+                }
+                *c = if t.relu && sum < S::Elem::ZERO { S::Elem::ZERO } else { sum };
+            }
+        }
     }
 }
 
 /// A table of kernels for one vector type: `rows * vectors` instantiations of [`tile`].
 macro_rules! kernels {
-    ($table:ident, $simd:ty, $elem:ty, [$($feature:literal)?], mr $mr:literal, nv $nv:literal [$($v:literal)*], flat $flat_nv:literal,
+    ($table:ident, $simd:ty, $elem:ty, [$($feature:literal)?], mr $mr:literal, nv $nv:literal [$($v:literal)*], depth $depth:literal, flat $flat_nv:literal,
      rows [$($r:literal)*], flat_rows [$($f:literal)*]) => {
         pub(super) static $table: Kernels<$elem> = {
             /// # Safety
@@ -280,11 +357,11 @@ macro_rules! kernels {
                 unsafe { tile::<$simd, MR, NV, GATHER>(t) }
             }
             /// # Safety
-            /// As [`dot`].
+            /// As [`Kernel`].
             $(#[target_feature(enable = $feature)])?
-            unsafe fn dot_one(x: *const $elem, y: *const $elem, n: usize) -> $elem {
+            unsafe fn dot<const R: usize, const N: usize, const WAYS: usize>(t: &Dots<$elem>) {
                 // SAFETY: the caller's contract.
-                unsafe { dot::<$simd>(x, y, n) }
+                unsafe { dots::<$simd, R, N, WAYS>(t) }
             }
             Kernels {
                 lanes: <$simd>::LANES,
@@ -295,7 +372,13 @@ macro_rules! kernels {
                 gathered: kernels!(@rows one true [$($r)*] [$($v)*]),
                 flat: &[$(one::<$f, $flat_nv, false>),*],
                 flat_nv: $flat_nv,
-                dot: dot_one,
+                depth: $depth,
+                dots: &[
+                    &[dot::<1, 1, 8>, dot::<1, 2, 4>, dot::<1, 3, 4>],
+                    &[dot::<2, 1, 4>, dot::<2, 2, 2>, dot::<2, 3, 2>],
+                    &[dot::<3, 1, 2>, dot::<3, 2, 1>, dot::<3, 3, 1>],
+                    &[dot::<4, 1, 2>, dot::<4, 2, 1>, dot::<4, 3, 1>],
+                ],
             }
         };
     };
@@ -311,27 +394,27 @@ macro_rules! kernels {
 mod tables {
     use super::super::simd::{F32x8, F32x16, F64x4, F64x8};
     use super::*;
-    kernels!(AVX512_F32, F32x16, f32, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], flat 8,
+    kernels!(AVX512_F32, F32x16, f32, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], depth 1024, flat 8,
         rows [1 2 3 4 5 6 7 8 9 10 11 12 13 14], flat_rows [1 2 3]);
-    kernels!(AVX512_F64, F64x8, f64, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], flat 8,
+    kernels!(AVX512_F64, F64x8, f64, ["avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,bmi2"], mr 14, nv 2 [1 2], depth 1024, flat 8,
         rows [1 2 3 4 5 6 7 8 9 10 11 12 13 14], flat_rows [1 2 3]);
-    kernels!(AVX2_F32, F32x8, f32, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
-    kernels!(AVX2_F64, F64x4, f64, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
+    kernels!(AVX2_F32, F32x8, f32, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], depth 1024, flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
+    kernels!(AVX2_F64, F64x4, f64, ["avx2,fma,bmi2"], mr 6, nv 2 [1 2], depth 1024, flat 4, rows [1 2 3 4 5 6], flat_rows [1 2]);
 }
 
 #[cfg(target_arch = "aarch64")]
 mod tables {
     use super::super::simd::{F32x4, F64x2};
     use super::*;
-    kernels!(NEON_F32, F32x4, f32, [], mr 8, nv 3 [1 2 3], flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
-    kernels!(NEON_F64, F64x2, f64, [], mr 8, nv 3 [1 2 3], flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
+    kernels!(NEON_F32, F32x4, f32, [], mr 8, nv 3 [1 2 3], depth 1024, flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
+    kernels!(NEON_F64, F64x2, f64, [], mr 8, nv 3 [1 2 3], depth 1024, flat 8, rows [1 2 3 4 5 6 7 8], flat_rows [1 2]);
 }
 
 mod portable {
     use super::super::simd::Array;
     use super::*;
-    kernels!(PORTABLE_F32, Array<f32, 4>, f32, [], mr 4, nv 2 [1 2], flat 4, rows [1 2 3 4], flat_rows [1 2]);
-    kernels!(PORTABLE_F64, Array<f64, 2>, f64, [], mr 4, nv 2 [1 2], flat 4, rows [1 2 3 4], flat_rows [1 2]);
+    kernels!(PORTABLE_F32, Array<f32, 4>, f32, [], mr 4, nv 2 [1 2], depth 1024, flat 4, rows [1 2 3 4], flat_rows [1 2]);
+    kernels!(PORTABLE_F64, Array<f64, 2>, f64, [], mr 4, nv 2 [1 2], depth 1024, flat 4, rows [1 2 3 4], flat_rows [1 2]);
 }
 
 /// The types that have micro-kernels: f32 and f64.

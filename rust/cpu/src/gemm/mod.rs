@@ -15,6 +15,7 @@ pub(crate) mod kernel;
 pub(crate) mod pack;
 pub(crate) mod scratch;
 mod simd;
+mod transpose;
 mod vector;
 
 use crate::isa::Isa;

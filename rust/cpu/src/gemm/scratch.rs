@@ -24,6 +24,9 @@ thread_local! {
 
 /// Calls `body` with `len` elements of unspecified value, aligned to a cache line.
 pub(crate) fn with<T: Pod, R>(len: usize, body: impl FnOnce(&mut [T]) -> R) -> R {
+    if len == 0 {
+        return body(&mut []);
+    }
     let mut buffer = FREE.with_borrow_mut(Vec::pop).unwrap_or_default();
     let lines = (len * size_of::<T>()).div_ceil(size_of::<Line>());
     if buffer.len() < lines {
