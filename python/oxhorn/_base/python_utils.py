@@ -2,6 +2,8 @@
 
 import contextlib
 
+from oxhorn import _core
+
 
 def default(method):
     """Marks a method of a base class that subclasses may override; see `is_default`."""
@@ -28,12 +30,17 @@ def to_list(x):
 
 
 def pythonify_logs(logs):
-    """Numbers of a log dict as Python floats; nested dicts are flattened into it."""
+    """A log dict in the order of its names: numbers as floats, what has no single value as NumPy arrays;
+    nested dicts are flattened into it."""
     result = {}
     for key, value in sorted((logs or {}).items()):
         if isinstance(value, dict):
             result.update(pythonify_logs(value))
             continue
+        if hasattr(value, "__oxhorn_tensor__"):
+            value = value.__oxhorn_tensor__()
+        if isinstance(value, _core.Tensor):
+            value = value.item() if value.size == 1 else value.numpy()
         with contextlib.suppress(TypeError, ValueError):
             value = float(value)
         result[key] = value

@@ -1,11 +1,33 @@
-"""Running a model's step over batches: compiled, or eagerly."""
+"""A model's step on one batch: compiled, or run operation by operation."""
 
 import warnings
 from collections import OrderedDict
 
+import numpy as np
+
 from oxhorn import _core, tree
+from oxhorn.tree.structure import NODES
 
 _MAX_PLANS = 16
+
+
+def _lend(leaf):
+    """A batch's leaf as a tensor. A compiled function is done with an array's memory when it returns."""
+    return _core.lend(leaf) if isinstance(leaf, np.ndarray) else _core.tensor(leaf)
+
+
+def _describe(x, leaves, convert):
+    """Appends the converted leaves of `x` to `leaves`. Returns what a plan depends on, as something
+    hashable: the structure, and each leaf's shape and dtype."""
+    functions = NODES[type(x)]
+    if functions is not None:
+        keys, children = functions[0](x)
+        return (type(x), *keys, *[_describe(child, leaves, convert) for child in children])
+    if x is None:
+        return None
+    leaf = convert(x)
+    leaves.append(leaf)
+    return leaf.shape, leaf.dtype
 
 
 class CompiledStep:
@@ -14,31 +36,37 @@ class CompiledStep:
     Args:
         step: the method, called with a traced batch.
         discard: whether nobody wants the step's outputs, so that they need not be computed.
+        before: called with each new kind of batch before the trace, to make the variables that it needs.
         after: called after each trace, to drop what the program kept of it.
     """
 
-    def __init__(self, step, discard=False, after=None):
+    def __init__(self, step, discard=False, before=None, after=None):
         self._step = step
         self._discard = discard
+        self._before = before
         self._after = after
         self._plans = OrderedDict()
         self.trace_count = 0
 
     def __call__(self, batch):
         """Runs the step on a batch and returns its outputs."""
-        leaves = [_core.tensor(leaf) for leaf in tree.flatten(batch) if leaf is not None]
-        function, structure = self.prepare(batch, leaves)
-        return tree.pack_sequence_as(structure, function(leaves))
+        tensors = []
+        function, structure = self._plan(_describe(batch, tensors, _lend), batch, tensors)
+        return tree.pack_sequence_as(structure, function(tensors))
 
-    def prepare(self, batch, leaves):
-        """The compiled function for leaves like these in the structure of `batch`, and the structure of
-        its outputs."""
-        skeleton = tree.map_structure(lambda leaf: None if leaf is None else 0, batch)
-        key = (repr(skeleton), tuple((leaf.shape, str(leaf.dtype)) for leaf in leaves))
+    def prepare(self, batch):
+        """The compiled function for batches like this one, whose leaves need only have `shape` and `dtype`
+        (a name), and the structure of its outputs."""
+        leaves = []
+        return self._plan(_describe(batch, leaves, lambda leaf: leaf), batch, leaves)
+
+    def _plan(self, key, batch, leaves):
         found = self._plans.get(key)
         if found is not None:
             self._plans.move_to_end(key)
             return found
+        if self._before is not None:
+            self._before(batch)
         found = self._plans[key] = self._trace(batch, leaves)
         if len(self._plans) > _MAX_PLANS:
             self._plans.popitem(last=False)
@@ -54,7 +82,7 @@ class CompiledStep:
                 stacklevel=4,
             )
         with trace:
-            inputs = iter([trace.input(leaf.shape, str(leaf.dtype)) for leaf in leaves])
+            inputs = iter([trace.input(leaf.shape, leaf.dtype) for leaf in leaves])
             outputs = self._step(tree.map_structure(lambda x: None if x is None else next(inputs), batch))
             if self._discard:
                 outputs = ()
@@ -74,78 +102,3 @@ class EagerStep:
         return self._step(
             tree.map_structure(lambda leaf: None if leaf is None else _core.tensor(leaf), batch)
         )
-
-
-class ArrayPass:
-    """One pass over arrays; compiled steps run in Rust without coming back to Python in between."""
-
-    def __init__(self, adapter):
-        self._adapter = adapter
-        self._loop = adapter.epoch_loop()
-        self._structure = None
-        self._outputs = None
-
-    def at_end(self):
-        """Whether there is no batch left."""
-        return not self._loop.remaining
-
-    def run(self, step, max_steps, max_seconds):
-        """Runs a step over up to `max_steps` batches, not much longer than `max_seconds`.
-
-        Returns how many ran: 0 at the end of the data.
-        """
-        loop, size = self._loop, self._adapter.batch_size
-        if isinstance(step, CompiledStep) and loop.remaining >= size:
-            like = [_BatchLike((size, *leaf.shape[1:]), str(leaf.dtype)) for leaf in self._adapter.leaves]
-            function, self._structure = step.prepare(self._adapter.pack(like), like)
-            self._outputs = None
-            return loop.run(function, max_steps, max_seconds)
-        if not loop.remaining:
-            return 0
-        self._outputs = step(self._adapter.pack(loop.gather(min(size, loop.remaining))))
-        return 1
-
-    def outputs(self):
-        """Outputs of the last step."""
-        if self._outputs is not None:
-            return self._outputs
-        return tree.pack_sequence_as(self._structure, self._loop.outputs())
-
-
-class _BatchLike:
-    """Shape and dtype of a batch that has not been gathered."""
-
-    def __init__(self, shape, dtype):
-        self.shape = shape
-        self.dtype = dtype
-
-
-class IteratorPass:
-    """One pass over batches that an iterator yields."""
-
-    def __init__(self, adapter):
-        self._batches = iter(adapter.get_numpy_iterator())
-        self._ahead = None
-        self._outputs = None
-
-    def peek(self):
-        """The next batch, which stays in line, or None at the end."""
-        if self._ahead is None:
-            self._ahead = next(self._batches, None)
-        return self._ahead
-
-    def at_end(self):
-        """Whether there is no batch left."""
-        return self.peek() is None
-
-    def run(self, step, max_steps, max_seconds):
-        """Runs one batch if there is one (user code runs between batches anyway)."""
-        batch, self._ahead = self.peek(), None
-        if batch is None:
-            return 0
-        self._outputs = step(batch)
-        return 1
-
-    def outputs(self):
-        """Outputs of the last step."""
-        return self._outputs

@@ -20,19 +20,22 @@ class CallbackList(Callback):
     def __init__(self, callbacks=None, add_history=False, add_progbar=False, model=None, **params):
         super().__init__()
         self.callbacks = tree.flatten(callbacks) if callbacks else []
-        self._history = self._own(History, add_history)
-        self._progbar = self._own(ProgbarLogger, add_progbar)
+        self._history = self._progbar = None
+        for callback in self.callbacks:
+            if isinstance(callback, History):
+                self._history = callback
+            elif isinstance(callback, ProgbarLogger):
+                self._progbar = callback
+        if add_history and self._history is None:
+            self._history = History()
+            self.callbacks.append(self._history)
+        if add_progbar and self._progbar is None:
+            self._progbar = ProgbarLogger()
+            self.callbacks.append(self._progbar)
         if model is not None:
             self.set_model(model)
         if params:
             self.set_params(params)
-
-    def _own(self, kind, add):
-        found = next((c for c in self.callbacks if isinstance(c, kind)), None)
-        if found is None and add:
-            found = kind()
-            self.callbacks.append(found)
-        return found
 
     def append(self, callback):
         self.callbacks.append(callback)
@@ -52,18 +55,10 @@ class CallbackList(Callback):
     def wants_batches(self, mode):
         """Whether a callback other than the progress bar looks at single batches of "train", "test" or
         "predict": if none does, steps run many at a time."""
-        names = [f"on_{mode}_batch_begin", f"on_{mode}_batch_end"]
-        if mode == "train":
-            names += ["on_batch_begin", "on_batch_end"]
+        names = _BATCH_HOOKS[mode]
         for callback in self.callbacks:
-            if isinstance(callback, ProgbarLogger):
-                continue
-            for name in names:
-                # An override, or a function put on the object, as LambdaCallback does.
-                if getattr(type(callback), name, None) is not getattr(Callback, name) or name in vars(
-                    callback
-                ):
-                    return True
+            if not isinstance(callback, ProgbarLogger) and any(_overrides(callback, name) for name in names):
+                return True
         return False
 
     def on_slice_end(self, mode, steps, logs):
@@ -72,9 +67,22 @@ class CallbackList(Callback):
             self._progbar.on_slice_end(mode, steps, logs)
 
 
+_BATCH_HOOKS = {
+    mode: tuple(f"on_{prefix}batch_{edge}" for prefix in prefixes for edge in ("begin", "end"))
+    for mode, prefixes in (("train", ("train_", "")), ("test", ("test_",)), ("predict", ("predict_",)))
+}
+
+
+def _overrides(callback, name):
+    """Whether a callback does something at a hook: in its class, or in a function put on the object, as
+    `LambdaCallback` does."""
+    return getattr(type(callback), name, None) is not getattr(Callback, name) or name in vars(callback)
+
+
 def _forward_with_logs(name):
     def call(self, *args, logs=None):
-        *args, logs = args if args and (args[-1] is None or isinstance(args[-1], dict)) else (*args, logs)
+        if args and (args[-1] is None or isinstance(args[-1], dict)):
+            *args, logs = args
         for callback in self.callbacks:
             getattr(callback, name)(*args, {} if logs is None else logs)
 

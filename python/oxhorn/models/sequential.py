@@ -79,6 +79,7 @@ class Sequential(Model):
     def _forget_graph(self):
         self.built = False
         self._functional = None
+        self._drop_functions()  # they were compiled from the graph
 
     def _maybe_rebuild(self):
         self._forget_graph()

@@ -3,7 +3,7 @@
 import collections
 import warnings
 
-from oxhorn.tree.structure import flatten_with_path, node_functions
+from oxhorn.tree.structure import NODES, flatten_with_path
 
 _DICTS = (dict, collections.OrderedDict, collections.defaultdict)
 
@@ -29,8 +29,8 @@ def node_mismatch(a, b):
 
 def children_like(a, b):
     """The children of `b` in the order of the children of `a`."""
-    keys, _ = node_functions(a)[0](a)
-    return [b[k] for k in keys] if hasattr(b, "keys") else list(node_functions(b)[0](b)[1])
+    keys, _ = NODES[type(a)][0](a)
+    return [b[k] for k in keys] if hasattr(b, "keys") else list(NODES[type(b)][0](b)[1])
 
 
 def assert_same_structure(a, b, check_types=None):
@@ -50,7 +50,7 @@ def assert_same_structure(a, b, check_types=None):
 
 
 def _assert_same(a, b):
-    a_node, b_node = node_functions(a), node_functions(b)
+    a_node, b_node = NODES[type(a)], NODES[type(b)]
     if a_node is None and b_node is None:
         return
     reason = node_mismatch(a, b)

@@ -1,7 +1,7 @@
 """Functions that build a structure from another one."""
 
 from oxhorn.tree.compare import children_like, node_mismatch
-from oxhorn.tree.structure import node_functions
+from oxhorn.tree.structure import NODES
 
 
 class MAP_TO_NONE:
@@ -22,7 +22,7 @@ def traverse(func, structure, top_down=True):
     _check_callable(func)
 
     def enter(x):
-        functions = node_functions(x)
+        functions = NODES[type(x)]
         if functions is None:
             return x
         keys, children = functions[0](x)
@@ -61,7 +61,7 @@ def map_structure(func, *structures, none_is_leaf=True):
 
 
 def _map_one(func, x, none_is_leaf):
-    functions = node_functions(x)
+    functions = NODES[type(x)]
     if functions is None:
         return None if x is None and not none_is_leaf else func(x)
     keys, children = functions[0](x)
@@ -71,9 +71,9 @@ def _map_one(func, x, none_is_leaf):
 def _map_many(func, structures, none_is_leaf, exact, skip=0):
     """Maps as deep as the first structure goes; `exact`: the others go no deeper."""
     first = structures[0]
-    functions = node_functions(first)
+    functions = NODES[type(first)]
     if functions is None:
-        if exact and any(node_functions(s) is not None for s in structures):
+        if exact and any(NODES[type(s)] is not None for s in structures):
             raise ValueError("Structures don't have the same nested structure.")
         if not none_is_leaf and any(s is None for s in structures):
             if all(s is None for s in structures):
@@ -117,7 +117,7 @@ def map_shape_structure(func, structure):
     _check_callable(func)
 
     def visit(x):
-        functions = None if _is_shape(x) else node_functions(x)
+        functions = None if _is_shape(x) else NODES[type(x)]
         if functions is None:
             return func(x)
         keys, children = functions[0](x)

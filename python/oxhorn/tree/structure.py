@@ -28,22 +28,35 @@ def _rebuild_defaultdict(x, keys, values):
     return collections.defaultdict(x.default_factory, _rebuild_dict(x, keys, values))
 
 
-# type -> (keys and children of an instance, instance like `x` with other children)
-_NODES = {
-    list: (_sequence_items, lambda x, keys, values: list(values)),
-    tuple: (_sequence_items, lambda x, keys, values: tuple(values)),
-    collections.deque: (
-        _sequence_items,
-        lambda x, keys, values: collections.deque(values, maxlen=x.maxlen),
-    ),
-    dict: (_dict_items, _rebuild_dict),
-    collections.defaultdict: (_dict_items, _rebuild_defaultdict),
-    collections.OrderedDict: (
-        lambda x: (list(x), list(x.values())),
-        lambda x, keys, values: collections.OrderedDict(zip(keys, values)),
-    ),
-}
 _NAMED_TUPLE = (_sequence_items, lambda x, keys, values: type(x)(*values))
+
+
+class _Nodes(dict):
+    """type -> (keys and children of an instance, instance like `x` with other children), or None for the
+    type of a leaf. Types are entered when they are first met."""
+
+    def __missing__(self, cls):
+        functions = _NAMED_TUPLE if issubclass(cls, tuple) and hasattr(cls, "_fields") else None
+        self[cls] = functions
+        return functions
+
+
+NODES = _Nodes(
+    {
+        list: (_sequence_items, lambda x, keys, values: list(values)),
+        tuple: (_sequence_items, lambda x, keys, values: tuple(values)),
+        collections.deque: (
+            _sequence_items,
+            lambda x, keys, values: collections.deque(values, maxlen=x.maxlen),
+        ),
+        dict: (_dict_items, _rebuild_dict),
+        collections.defaultdict: (_dict_items, _rebuild_defaultdict),
+        collections.OrderedDict: (
+            lambda x: (list(x), list(x.values())),
+            lambda x, keys, values: collections.OrderedDict(zip(keys, values)),
+        ),
+    }
+)
 
 
 def register_tree_node_class(cls):
@@ -59,26 +72,17 @@ def register_tree_node_class(cls):
     def rebuild(x, keys, values):
         return cls.tree_unflatten(x.tree_flatten()[1], list(values))
 
-    _NODES[cls] = (items, rebuild)
+    NODES[cls] = (items, rebuild)
     return cls
-
-
-def node_functions(x):
-    """`(items, rebuild)` of a nested object, or None for a leaf."""
-    cls = type(x)
-    functions = _NODES.get(cls)
-    if functions is None and issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        functions = _NODES[cls] = _NAMED_TUPLE
-    return functions
 
 
 def is_nested(structure):
     """Whether `structure` is a list, tuple, named tuple, dict, deque or registered class."""
-    return node_functions(structure) is not None
+    return NODES[type(structure)] is not None
 
 
 def _flatten_into(x, leaves):
-    functions = node_functions(x)
+    functions = NODES[type(x)]
     if functions is None:
         leaves.append(x)
     else:
@@ -106,7 +110,7 @@ def flatten_with_path(structure):
     result = []
 
     def visit(path, x):
-        functions = node_functions(x)
+        functions = NODES[type(x)]
         if functions is None:
             result.append((path, x))
             return
@@ -125,26 +129,27 @@ def pack_sequence_as(structure, flat_sequence):
         ValueError: it has too few or too many items.
     """
     items = iter(flat_sequence)
+    try:
+        result = _refill(structure, items)
+    except StopIteration:
+        misfit = "few"
+    else:
+        if next(items, _END) is _END:
+            return result
+        misfit = "many"
+    raise ValueError(
+        f"`flat_sequence` has too {misfit} leaves for `structure`: expected: {len(flatten(structure))}, "
+        f"got {len(flat_sequence)}."
+    )
 
-    def build(x):
-        functions = node_functions(x)
-        if functions is None:
-            try:
-                return next(items)
-            except StopIteration:
-                expected = len(flatten(structure))
-                raise ValueError(
-                    f"`flat_sequence` has too few leaves for `structure`: expected: {expected}, "
-                    f"got {len(flat_sequence)}."
-                ) from None
-        keys, children = functions[0](x)
-        return functions[1](x, keys, [build(child) for child in children])
 
-    result = build(structure)
-    for _ in items:
-        expected = len(flatten(structure))
-        raise ValueError(
-            f"`flat_sequence` has too many leaves for `structure`: expected: {expected}, "
-            f"got {len(flat_sequence)}."
-        )
-    return result
+_END = object()
+
+
+def _refill(x, items):
+    """`x` with the next of `items` as leaves; StopIteration if they do not suffice."""
+    functions = NODES[type(x)]
+    if functions is None:
+        return next(items)
+    keys, children = functions[0](x)
+    return functions[1](x, keys, [_refill(child, items) for child in children])

@@ -5,7 +5,7 @@ use std::ffi::c_void;
 use std::ptr;
 
 use numpy::npyffi::{NPY_ARRAY_C_CONTIGUOUS, NpyTypes, PY_ARRAY_API, get_type_object, npy_intp};
-use numpy::{PyUntypedArray, PyUntypedArrayMethods};
+use numpy::{PyArrayDescr, PyArrayDescrMethods, PyUntypedArray, PyUntypedArrayMethods};
 use oxhorn::{BufferRef, DType, Tensor, TensorType};
 use oxhorn_cpu::ForeignBuffer;
 use pyo3::exceptions::{PyTypeError, PyValueError};
@@ -38,7 +38,29 @@ pub fn numpy_dtype(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyAny>> {
 
 /// The dtype of a NumPy array, which must be a plain numeric or bool one.
 pub fn array_dtype(array: &Bound<'_, PyUntypedArray>) -> PyResult<DType> {
-    let name: String = array.dtype().getattr("name")?.extract()?;
+    let descr = array.dtype();
+    // NumPy computes a dtype's name anew each time, in Python; kind and size say the same of its own dtypes.
+    let dtype = match (descr.kind(), descr.itemsize()) {
+        (b'b', 1) => DType::Bool,
+        (b'u', 1) => DType::U8,
+        (b'u', 2) => DType::U16,
+        (b'u', 4) => DType::U32,
+        (b'u', 8) => DType::U64,
+        (b'i', 1) => DType::I8,
+        (b'i', 2) => DType::I16,
+        (b'i', 4) => DType::I32,
+        (b'i', 8) => DType::I64,
+        (b'f', 2) => DType::F16,
+        (b'f', 4) => DType::F32,
+        (b'f', 8) => DType::F64,
+        _ => return named_dtype(&descr),
+    };
+    Ok(dtype)
+}
+
+/// The dtype of a descriptor that is not one of NumPy's numbers: bfloat16, or an error.
+fn named_dtype(descr: &Bound<'_, PyArrayDescr>) -> PyResult<DType> {
+    let name: String = descr.getattr("name")?.extract()?;
     DType::parse(&name).map_err(|_| {
         PyTypeError::new_err(format!(
             "cannot convert a NumPy array of dtype {name} to a tensor: expected bool, integer or float elements"
@@ -59,9 +81,14 @@ pub enum Sharing {
 pub fn from_array(array: &Bound<'_, PyUntypedArray>, sharing: Sharing) -> PyResult<Tensor> {
     let py = array.py();
     let dtype = array_dtype(array)?;
-    // Byte order and layout are put right by NumPy; this is the array itself if nothing is to be done.
-    let dense = numpy_module(py)?.getattr("ascontiguousarray")?.call1((array, numpy_dtype(py, dtype)?))?;
-    let dense = dense.cast_into::<PyUntypedArray>()?;
+    let dense = if array.is_c_contiguous() && array.dtype().is_native_byteorder() != Some(false) {
+        array.clone()
+    } else {
+        // Byte order and layout are put right by NumPy.
+        let dense =
+            numpy_module(py)?.getattr("ascontiguousarray")?.call1((array, numpy_dtype(py, dtype)?))?;
+        dense.cast_into::<PyUntypedArray>()?
+    };
     let ty = TensorType::new(dtype, array.shape());
     let len = ty.bytes();
     // SAFETY: `dense` is a live array object, so its header can be read.

@@ -1,5 +1,7 @@
 """Batches from arrays in memory."""
 
+import functools
+
 import numpy as np
 
 from oxhorn import _core, tree
@@ -24,31 +26,17 @@ class ArrayDataAdapter(DataAdapter):
     def __init__(
         self, x, y=None, sample_weight=None, batch_size=None, steps=None, shuffle=False, class_weight=None
     ):
-        x, y, sample_weight = (self._convert(part) for part in (x, y, sample_weight))
+        x = _to_arrays(x)
+        y = None if y is None else _to_arrays(y)
+        sample_weight = None if sample_weight is None else _to_arrays(sample_weight)
         if class_weight is not None and y is not None:
             sample_weight = utils.apply_class_weight(y, sample_weight, class_weight)
         if sample_weight is not None and y is not None:
-            sample_weight = self._spread(sample_weight, y)
+            sample_weight = _spread(sample_weight, y)
         self.data = utils.pack_x_y_sample_weight(x, y, sample_weight)
         self.targets = y
         self.leaves = [leaf for leaf in tree.flatten(self.data) if leaf is not None]
-        sizes = {leaf.shape[0] if len(leaf.shape) else 0 for leaf in self.leaves}
-        if not self.leaves:
-            raise ValueError("Expected input data to be non-empty.")
-        if len(sizes) > 1:
-            message = (
-                "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
-            )
-            for label, part in (("x", x), ("y", y), ("sample_weight", sample_weight)):
-                counts = ", ".join(
-                    str(a.shape[0]) for a in tree.flatten(part) if a is not None and len(a.shape)
-                )
-                if counts:
-                    message += f"'{label}' sizes: {counts}\n"
-            raise ValueError(message)
-        self.samples = sizes.pop()
-        if self.samples == 0:
-            raise ValueError("Expected input data to be non-empty.")
+        self.samples = _count_samples(self.leaves, self.data)
         if not batch_size:
             batch_size = -(-self.samples // steps) if steps else 32
         if not isinstance(batch_size, (int, np.integer)) or batch_size < 1:
@@ -56,40 +44,20 @@ class ArrayDataAdapter(DataAdapter):
         self._batch_size = int(batch_size)
         self._shuffle = shuffle
 
+    @functools.cached_property
+    def _tensors(self):
+        """The leaves as tensors, which lend the arrays' memory."""
+        return [_core.lend(leaf) for leaf in self.leaves]
+
     @staticmethod
     def can_handle(x, y=None):
         """Whether every leaf is array-like."""
-        leaves = tree.flatten(x) + (tree.flatten(y) if y is not None else [])
-        leaves = [leaf for leaf in leaves if leaf is not None]
-        if leaves and all(isinstance(leaf, (int, float)) for leaf in leaves) and isinstance(x, (list, tuple)):
+        if utils.is_array_like(x) and (y is None or utils.is_array_like(y)):
+            return True
+        leaves = [leaf for leaf in tree.flatten((x, y)) if leaf is not None]
+        if _are_numbers(leaves) and isinstance(x, (list, tuple)):
             return True
         return bool(leaves) and all(utils.is_array_like(leaf) for leaf in leaves)
-
-    @staticmethod
-    def _convert(part):
-        leaves = tree.flatten(part)
-        if isinstance(part, (list, tuple)) and leaves and all(isinstance(v, (int, float)) for v in leaves):
-            return utils.to_array(part)  # a plain list of numbers is one array
-        if not all(
-            leaf is None or isinstance(leaf, (int, float)) or utils.is_array_like(leaf) for leaf in leaves
-        ):
-            raise ValueError(
-                f"Expected all elements of `x` to be array-like. Received invalid types: x={part}"
-            )
-        return tree.map_structure(lambda leaf: None if leaf is None else utils.to_array(leaf), part)
-
-    @staticmethod
-    def _spread(sample_weight, y):
-        """One weight array serves all outputs."""
-        flat = tree.flatten(sample_weight)
-        if tree.is_nested(y) and len(flat) == 1 and len(tree.flatten(y)) > 1:
-            return tree.map_structure(lambda _: flat[0], y)
-        if tree.is_nested(y) and len(flat) != len(tree.flatten(y)):
-            raise ValueError(
-                "You should provide one `sample_weight` array per output in `y`. "
-                f"Received {len(flat)} arrays for {len(tree.flatten(y))} outputs."
-            )
-        return sample_weight
 
     @property
     def num_batches(self):
@@ -107,6 +75,11 @@ class ArrayDataAdapter(DataAdapter):
     def partial_batch_size(self):
         return self.samples % self._batch_size
 
+    @property
+    def is_one_batch(self):
+        """Whether a pass is the data as they lie, in one batch."""
+        return self.samples <= self._batch_size and not self._shuffle
+
     def epoch_order(self):
         """Sample indices of the next pass, or None for the order in which they lie."""
         if not self._shuffle:
@@ -120,15 +93,78 @@ class ArrayDataAdapter(DataAdapter):
 
     def epoch_loop(self):
         """The next pass as a loop that runs compiled steps without returning to Python."""
-        return _core.EpochLoop(self.leaves, self._batch_size, self.epoch_order())
+        return _core.EpochLoop(self._tensors, self._batch_size, self.epoch_order())
 
     def pack(self, leaves):
         """Arrays or tensors for the leaves, in the structure of the data."""
         leaves = iter(leaves)
         return tree.map_structure(lambda leaf: None if leaf is None else next(leaves), self.data)
 
+    def batch_like(self, size):
+        """What stands for a batch of `size` samples where only shapes and dtypes matter."""
+        return self.pack([_ArrayLike((size, *t.shape[1:]), t.dtype) for t in self._tensors])
+
     def get_numpy_iterator(self):
         loop = self.epoch_loop()
         while loop.remaining:
             batch = loop.gather(min(self._batch_size, loop.remaining))
             yield self.pack([tensor.numpy() for tensor in batch])
+
+
+class _ArrayLike:
+    """Shape and dtype (a name) of an array."""
+
+    def __init__(self, shape, dtype):
+        self.shape = shape
+        self.dtype = dtype
+
+
+def _are_numbers(leaves):
+    return bool(leaves) and all(isinstance(leaf, (int, float)) for leaf in leaves)
+
+
+def _to_arrays(part):
+    """x, y or sample_weight with arrays or tensors as leaves."""
+    if isinstance(part, np.ndarray):
+        return utils.to_array(part)
+    if isinstance(part, (list, tuple)) and _are_numbers(tree.flatten(part)):
+        return utils.to_array(part)  # a plain list of numbers is one array
+
+    def convert(leaf):
+        if leaf is None:
+            return None
+        if not utils.is_array_like(leaf) and not isinstance(leaf, (int, float)):
+            raise ValueError(
+                f"Expected all elements of `x` to be array-like. Received invalid types: x={part}"
+            )
+        return utils.to_array(leaf)
+
+    return tree.map_structure(convert, part)
+
+
+def _spread(sample_weight, y):
+    """One weight array serves all outputs."""
+    flat = tree.flatten(sample_weight)
+    if tree.is_nested(y) and len(flat) == 1 and len(tree.flatten(y)) > 1:
+        return tree.map_structure(lambda _: flat[0], y)
+    if tree.is_nested(y) and len(flat) != len(tree.flatten(y)):
+        raise ValueError(
+            "You should provide one `sample_weight` array per output in `y`. "
+            f"Received {len(flat)} arrays for {len(tree.flatten(y))} outputs."
+        )
+    return sample_weight
+
+
+def _count_samples(leaves, data):
+    """The size of the first axis, which all leaves share and which is not 0."""
+    sizes = {leaf.shape[0] if leaf.shape else 0 for leaf in leaves}
+    if len(sizes) > 1:
+        message = "Data cardinality is ambiguous. Make sure all arrays contain the same number of samples."
+        for label, part in zip(("x", "y", "sample_weight"), data):
+            counts = [str(a.shape[0]) for a in tree.flatten(part) if a is not None and a.shape]
+            if counts:
+                message += f"'{label}' sizes: {', '.join(counts)}\n"
+        raise ValueError(message)
+    if not sizes or sizes == {0}:
+        raise ValueError("Expected input data to be non-empty.")
+    return sizes.pop()

@@ -27,11 +27,8 @@ def standardize_batch(batch, class_weight=None):
     x, y, sample_weight = utils.unpack_x_y_sample_weight(batch)
     if class_weight is not None and y is not None:
         sample_weight = utils.apply_class_weight(y, sample_weight, class_weight)
-    batch = (x, y, sample_weight)[: 3 if sample_weight is not None else 2 if y is not None else 1]
-    return tree.map_structure(
-        lambda leaf: None if leaf is None else utils.to_array(leaf),
-        tuple(tuple(part) if isinstance(part, list) else part for part in batch),
-    )
+    batch = utils.as_batch(*(utils.list_to_tuple(part) for part in (x, y, sample_weight)))
+    return tree.map_structure(lambda leaf: None if leaf is None else utils.to_array(leaf), batch)
 
 
 class _Streamed(DataAdapter):

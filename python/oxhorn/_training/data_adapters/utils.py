@@ -30,16 +30,23 @@ def pack_x_y_sample_weight(x, y=None, sample_weight=None):
     return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
+def as_batch(x, y=None, sample_weight=None):
+    """A batch as the training loop passes it on: a tuple without the parts that are missing at its end."""
+    if sample_weight is not None:
+        return x, y, sample_weight
+    return (x,) if y is None else (x, y)
+
+
 def list_to_tuple(maybe_list):
     return tuple(maybe_list) if isinstance(maybe_list, list) else maybe_list
 
 
 def is_array_like(leaf):
     """Whether a leaf holds one number or more per sample along its first axis."""
-    if isinstance(leaf, (str, bytes)) or leaf is None:
-        return False
     if isinstance(leaf, (np.ndarray, _core.Tensor)):
         return True
+    if isinstance(leaf, (str, bytes)) or leaf is None:
+        return False
     return hasattr(leaf, "__array__") or hasattr(leaf, "__oxhorn_tensor__") or _is_sparse(leaf)
 
 
@@ -51,23 +58,28 @@ def to_array(leaf):
     """A NumPy array or tensor for a leaf; float64 becomes floatx, as everywhere in Keras."""
     if isinstance(leaf, _core.Tensor):
         return leaf
-    if _is_sparse(leaf):
-        leaf = leaf.toarray() if hasattr(leaf, "toarray") else leaf.todense()
-    elif type(leaf).__module__.partition(".")[0] == "pandas":
-        leaf = leaf.to_numpy()
-        if leaf.ndim == 1:
-            leaf = leaf[:, None]
-    array = np.asarray(leaf)
-    if array.dtype == object or array.dtype.kind in "USMmV":
-        if array.dtype.name == "bfloat16":
+    array = np.asarray(leaf if isinstance(leaf, np.ndarray) else _from_other_library(leaf))
+    dtype = array.dtype
+    if dtype.kind in "OUSMmV":
+        if dtype.name == "bfloat16":
             return array
         raise ValueError(
-            f"Invalid dtype: {array.dtype}. Expected an array of numbers, got one of shape {array.shape} "
-            "whose elements are not; convert text, dates or ragged lists to numbers first."
+            f"Invalid dtype: {dtype}. Expected an array of numbers, got one of shape {array.shape} whose "
+            "elements are not; convert text, dates or ragged lists to numbers first."
         )
-    if array.dtype == np.float64 or (array.dtype.kind == "f" and array.dtype.itemsize > 8):
-        array = array.astype(settings.floatx())
+    if dtype.kind == "f" and dtype.itemsize >= 8:
+        return array.astype(settings.floatx(), copy=False)
     return array
+
+
+def _from_other_library(leaf):
+    """What NumPy can make an array of: sparse matrices become dense, columns of pandas have two axes."""
+    if _is_sparse(leaf):
+        return leaf.toarray() if hasattr(leaf, "toarray") else leaf.todense()
+    if type(leaf).__module__.partition(".")[0] == "pandas":
+        leaf = leaf.to_numpy()
+        return leaf[:, None] if leaf.ndim == 1 else leaf
+    return leaf
 
 
 def class_weight_to_sample_weights(y, class_weight):
