@@ -9,7 +9,7 @@ import pytest
 import oxhorn
 from oxhorn import _core, ops
 from oxhorn._base import dtypes, naming, scopes, settings, symbolic, tracking
-from oxhorn._base.op import OPERATION_CLASSES, op
+from oxhorn._base.op import op, operation_class
 
 
 @pytest.fixture(autouse=True)
@@ -174,13 +174,12 @@ def test_op_decorator():
     operation, node, tensor = y._keras_history
     assert (y.shape, operation.name, node, tensor) == ((None, 2), "mix_in", 0, 0)
     assert operation.get_config() == {"name": "mix_in", "times": 3, "offset": 1.0}
-    cls = OPERATION_CLASSES["test", "MixIn"]
+    cls = operation_class("test", "MixIn")
     again = cls.from_config(operation.get_config())
     value = np.ones((1, 2), "float32")
     np.testing.assert_array_equal(np.array(again(value, 2.0)), np.array(mix_in(value, 2.0, 3, offset=1.0)))
     with pytest.raises(TypeError):
         again(value, 2.0, 3.0)
-    del OPERATION_CLASSES["test", "MixIn"]
 
 
 def test_function():

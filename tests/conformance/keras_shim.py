@@ -105,10 +105,10 @@ def _index_lookup(vocabulary_dtype, **kwargs):
 
 def _operation_class(name):
     import oxhorn.ops  # noqa: F401  (registers the classes)
-    from oxhorn._base.op import OPERATION_CLASSES
+    from oxhorn._base.op import operation_class
 
     module, _, cls = name.rpartition(".")
-    return OPERATION_CLASSES.get((f"keras.src.{module}", cls))
+    return operation_class(f"keras.src.{module}", cls)
 
 
 def lookup(name):

@@ -5,7 +5,7 @@
 
 Called on values, it runs the body. Called with a `KerasTensor` among its tensor parameters, it makes an
 instance of its operation class and records the call. The class has the name and module that Keras gives
-it, because files of functional models hold them; `OPERATION_CLASSES` finds it again.
+it, because files of functional models hold them; `operation_class` finds it again.
 """
 
 import functools
@@ -16,8 +16,14 @@ from oxhorn._base.operation import Operation
 
 _TENSOR_PARAMETERS = frozenset(("x", "x1", "x2", "xs", "inputs", "a", "b"))
 
-# (module, class name), as in files -> class
-OPERATION_CLASSES = {}
+# (module, class name), as in files -> definition
+_DEFINITIONS = {}
+
+
+def operation_class(module, name):
+    """The operation class that files call `module`.`name`, or None."""
+    definition = _DEFINITIONS.get((module, name))
+    return None if definition is None else definition.operation_class
 
 
 class FunctionOperation(Operation):
@@ -79,37 +85,72 @@ def _class_name(function):
     return "".join(part.capitalize() for part in function.__name__.split("_"))
 
 
-def _make_class(function, tensors, static, class_name, spec, module):
-    call_parameters, constructor_parameters = [], []
-    names = (_TENSOR_PARAMETERS | set(tensors)) - set(static)
-    for p in inspect.signature(function).parameters.values():
-        is_tensor = p.name in names or p.kind is p.VAR_POSITIONAL
-        (call_parameters if is_tensor else constructor_parameters).append(p)
-    keyword_only = inspect.Parameter.KEYWORD_ONLY
-    # A default must not precede a parameter without one.
-    constructor_parameters = [p for p in constructor_parameters if p.name != "name"]
-    seen_default = False
-    for i, p in enumerate(constructor_parameters):
-        seen_default = seen_default or p.default is not p.empty
-        if seen_default and p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
-            constructor_parameters[i] = p.replace(kind=keyword_only)
-    signature = inspect.Signature(sorted(constructor_parameters, key=lambda p: p.kind))
-    members = {
-        "function": staticmethod(function),
-        "_call_parameters": tuple(call_parameters),
-        "_signature": signature,
-        "_keras_module": module or _keras_module(function),
-        "__module__": function.__module__,
-        "__doc__": f"The operation behind `ops.{function.__name__}`.",
-    }
-    if spec is not None:
+class _Definition:
+    """What `op` was told of a function. The class is made when it is first needed, since most never are."""
 
-        def compute_output_spec(self, *args, **kwargs):
-            args, kwargs = self._merge(args, kwargs)
-            return spec(*args, **kwargs)
+    def __init__(self, function, tensors, static, class_name, spec, module):
+        self.function = function
+        self.tensors = (_TENSOR_PARAMETERS | set(tensors)) - set(static)
+        self.class_name = class_name or _class_name(function)
+        self.spec = spec
+        self.module = module or _keras_module(function)
 
-        members["compute_output_spec"] = compute_output_spec
-    return type(class_name or _class_name(function), (FunctionOperation,), members)
+    @functools.cached_property
+    def signature(self):
+        return inspect.signature(self.function)
+
+    def _is_tensor(self, p):
+        return p.name in self.tensors or p.kind is p.VAR_POSITIONAL
+
+    @functools.cached_property
+    def operation_class(self):
+        call_parameters, constructor_parameters = [], []
+        for p in self.signature.parameters.values():
+            if self._is_tensor(p):
+                call_parameters.append(p)
+            elif p.name != "name":
+                constructor_parameters.append(p)
+        # A default must not precede a parameter without one.
+        seen_default = False
+        for i, p in enumerate(constructor_parameters):
+            seen_default = seen_default or p.default is not p.empty
+            if seen_default and p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD:
+                constructor_parameters[i] = p.replace(kind=p.KEYWORD_ONLY)
+        members = {
+            "function": staticmethod(self.function),
+            "_call_parameters": tuple(call_parameters),
+            "_signature": inspect.Signature(sorted(constructor_parameters, key=lambda p: p.kind)),
+            "_keras_module": self.module,
+            "__module__": self.function.__module__,
+            "__doc__": f"The operation behind `ops.{self.function.__name__}`.",
+        }
+        if self.spec is not None:
+            spec = self.spec
+
+            def compute_output_spec(self, *args, **kwargs):
+                args, kwargs = self._merge(args, kwargs)
+                return spec(*args, **kwargs)
+
+            members["compute_output_spec"] = compute_output_spec
+        return type(self.class_name, (FunctionOperation,), members)
+
+    def call_symbolically(self, args, kwargs):
+        """Makes an operation and records the call."""
+        bound = self.signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        call_args, call_kwargs, constructor = [], {}, {}
+        for name, p in self.signature.parameters.items():
+            value = bound.arguments[name]
+            if not self._is_tensor(p):
+                constructor[name] = value
+            elif p.kind is p.VAR_POSITIONAL:
+                call_args.extend(value)
+            elif p.kind is p.KEYWORD_ONLY:
+                call_kwargs[name] = value
+            else:
+                call_args.append(value)
+        constructor.pop("name", None)
+        return self.operation_class(**constructor).symbolic_call(*call_args, **call_kwargs)
 
 
 def op(function=None, *, tensors=(), static=(), class_name=None, spec=None, module=None):
@@ -127,36 +168,16 @@ def op(function=None, *, tensors=(), static=(), class_name=None, spec=None, modu
     if function is None:
         options = {"tensors": tensors, "static": static, "class_name": class_name}
         return functools.partial(op, **options, spec=spec, module=module)
-    cls = _make_class(function, tensors, static, class_name, spec, module)
-    OPERATION_CLASSES[cls._keras_module, cls.__name__] = cls
-    signature = inspect.signature(function)
-    call_names = {p.name for p in cls._call_parameters}
+    definition = _Definition(function, tensors, static, class_name, spec, module)
+    _DEFINITIONS[definition.module, definition.class_name] = definition
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
         for x in args:
             if isinstance(x, (KerasTensor, list, tuple, dict)) and any_symbolic_tensors((x,)):
-                return symbolic(args, kwargs)
+                return definition.call_symbolically(args, kwargs)
         if kwargs and any_symbolic_tensors((), kwargs):
-            return symbolic(args, kwargs)
+            return definition.call_symbolically(args, kwargs)
         return function(*args, **kwargs)
 
-    def symbolic(args, kwargs):
-        bound = signature.bind(*args, **kwargs)
-        bound.apply_defaults()
-        call_args, call_kwargs, constructor = [], {}, {}
-        for name, p in signature.parameters.items():
-            value = bound.arguments[name]
-            if name not in call_names:
-                constructor[name] = value
-            elif p.kind is p.VAR_POSITIONAL:
-                call_args.extend(value)
-            elif p.kind is p.KEYWORD_ONLY:
-                call_kwargs[name] = value
-            else:
-                call_args.append(value)
-        constructor.pop("name", None)
-        return cls(**constructor).symbolic_call(*call_args, **call_kwargs)
-
-    wrapper.operation_class = cls
     return wrapper

@@ -63,6 +63,3 @@ def rearrange(tensor, pattern, **axes_lengths):
         axes_lengths: lengths that the shape alone does not tell.
     """
     return _rearrange(tensor, pattern, axes_lengths)
-
-
-rearrange.operation_class = _rearrange.operation_class

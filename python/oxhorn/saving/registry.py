@@ -114,9 +114,9 @@ def _top_level_classes():
 
 def _operation_class(module, name):
     import oxhorn.ops  # noqa: F401  fills the table
-    from oxhorn._base.op import OPERATION_CLASSES
+    from oxhorn._base.op import operation_class
 
-    return OPERATION_CLASSES.get((module, name))
+    return operation_class(module, name)
 
 
 def find_class(module, name):

@@ -35,9 +35,6 @@ def convert_to_tensor(x, dtype=None, sparse=None, ragged=None):
     return convert.convert_to_tensor(x, dtype, sparse, ragged)
 
 
-convert_to_tensor.operation_class = _convert_to_tensor.operation_class
-
-
 def convert_to_numpy(x):
     """`x` as a NumPy array.
 
@@ -63,9 +60,6 @@ def cast(x, dtype):
     if isinstance(x, KerasTensor):
         return _cast(x, dtype)
     return convert.convert_to_tensor(x, dtype)
-
-
-cast.operation_class = _cast.operation_class
 
 
 @op

@@ -192,6 +192,3 @@ def extract_patches_3d(volumes, size, strides=None, dilation_rate=1, padding="va
             f"Invalid `size` argument. Expected an int or a tuple of length 3. Received: size={size}"
         )
     return extract_patches(volumes, tuple(size), strides, dilation_rate, padding, data_format)
-
-
-extract_patches_3d.operation_class = extract_patches.operation_class

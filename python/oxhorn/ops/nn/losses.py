@@ -56,9 +56,6 @@ def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False, **kwa
     return _multi_hot(inputs, num_classes, axis=axis, dtype=standardize_dtype(dtype), sparse=sparse)
 
 
-multi_hot.operation_class = _multi_hot.operation_class
-
-
 def _log_probabilities(output, from_logits, axis):
     if from_logits:
         return _core.log_softmax(output, axis)

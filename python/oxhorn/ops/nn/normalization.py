@@ -112,9 +112,6 @@ def layer_normalization(x, gamma=None, beta=None, axis=-1, epsilon=None, **kwarg
     return _layer_norm(x, gamma, beta, axis=axis, epsilon=epsilon, rms_scaling=rms_scaling)
 
 
-layer_normalization.operation_class = _layer_norm.operation_class
-
-
 @op(tensors=("scale",), class_name="RMSNorm", spec=_same_as_x)
 def rms_normalization(x, scale=None, axis=-1, epsilon=None):
     """x divided by its root mean square along `axis`, times scale. Computed in float32 at least."""

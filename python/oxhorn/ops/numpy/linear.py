@@ -81,9 +81,6 @@ def einsum(subscripts, *operands, **kwargs):
     return _einsum(subscripts, *operands)
 
 
-einsum.operation_class = _einsum.operation_class
-
-
 def _plain_operands(*xs):
     return [convert_to_tensor(x) for x in promote(*(convert_to_tensor(x) for x in xs))]
 
