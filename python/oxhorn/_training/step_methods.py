@@ -149,8 +149,7 @@ class StepMethods:
         if self._loss_tracker is not None:
             self._loss_tracker.update_state(loss, sample_weight=leaf.shape[0])
 
-    def _make_step(self, name, before, discard=False):
-        method = getattr(self, name)
+    def _make_step(self, method, before, discard=False):
         if self.run_eagerly or not self.jit_compile:
             return EagerStep(method)
         return CompiledStep(method, discard, before=before, after=self._clear_losses)
@@ -163,18 +162,18 @@ class StepMethods:
         """Makes `train_function`, which runs `train_step` on a batch."""
         if self.train_function is None or force:
             discard = self._default_logs(self.train_step)
-            self.train_function = self._make_step("train_step", self._build_for_training, discard)
+            self.train_function = self._make_step(self.train_step, self._build_for_training, discard)
         return self.train_function
 
     def make_test_function(self, force=False):
         """Makes `test_function`, which runs `test_step` on a batch."""
         if self.test_function is None or force:
             discard = self._default_logs(self.test_step)
-            self.test_function = self._make_step("test_step", self._build_for_testing, discard)
+            self.test_function = self._make_step(self.test_step, self._build_for_testing, discard)
         return self.test_function
 
     def make_predict_function(self, force=False):
         """Makes `predict_function`, which runs `predict_step` on a batch."""
         if self.predict_function is None or force:
-            self.predict_function = self._make_step("predict_step", self._build_for_prediction)
+            self.predict_function = self._make_step(self.predict_step, self._build_for_prediction)
         return self.predict_function
