@@ -1,6 +1,8 @@
 """What the `get`, `serialize` and `deserialize` functions of the namespaces have in common."""
 
 import inspect
+import sys
+from collections.abc import Mapping
 
 from oxhorn._base.naming import to_snake_case
 
@@ -11,6 +13,30 @@ def name_table(classes, aliases=()):
     table.update({to_snake_case(cls.__name__): cls for cls in classes})
     table.update(aliases)
     return table
+
+
+class NamespaceTable(Mapping):
+    """The same for the classes of a lazy namespace, which are imported when they are looked up.
+
+    Args:
+        namespace: its `__name__`; its classes are what it exports in capitals.
+        aliases: dict from further names to names of classes.
+    """
+
+    def __init__(self, namespace, aliases=None):
+        self._namespace = sys.modules[namespace]
+        self.classes = [name for name in dir(self._namespace) if name[0].isupper()]
+        snake_case = {to_snake_case(name): name for name in self.classes}
+        self._classes = {**{name: name for name in self.classes}, **snake_case, **(aliases or {})}
+
+    def __getitem__(self, name):
+        return getattr(self._namespace, self._classes[name])
+
+    def __iter__(self):
+        return iter(self._classes)
+
+    def __len__(self):
+        return len(self._classes)
 
 
 def serialize(obj):

@@ -1,6 +1,5 @@
 """The values behind `oxhorn.config`. `~/.keras/keras.json` and `KERAS_HOME` are honoured, as in Keras."""
 
-import json
 import os
 
 from oxhorn._base.global_state import get_global_attribute, set_global_attribute
@@ -166,11 +165,15 @@ def keras_home():
 
 def _load():
     path = os.path.join(keras_home(), "keras.json")
-    try:
-        with open(path, encoding="utf-8") as file:
-            config = json.load(file)
-    except (OSError, ValueError):
-        config = {}
+    config = {}
+    if os.path.exists(path):
+        import json
+
+        try:
+            with open(path, encoding="utf-8") as file:
+                config = json.load(file)
+        except (OSError, ValueError):
+            pass
     for setter in (set_floatx, set_epsilon, set_image_data_format):
         key = setter.__name__.removeprefix("set_")
         if key in config:

@@ -1,16 +1,23 @@
 """Callbacks: code that runs at given points of training, evaluation and prediction."""
 
-from oxhorn.callbacks.backup_and_restore import BackupAndRestore
-from oxhorn.callbacks.callback import Callback
-from oxhorn.callbacks.callback_list import CallbackList
-from oxhorn.callbacks.csv_logger import CSVLogger
-from oxhorn.callbacks.early_stopping import EarlyStopping
-from oxhorn.callbacks.history import History
-from oxhorn.callbacks.lambda_callback import LambdaCallback
-from oxhorn.callbacks.learning_rate_scheduler import LearningRateScheduler
-from oxhorn.callbacks.model_checkpoint import ModelCheckpoint
-from oxhorn.callbacks.progbar_logger import ProgbarLogger
-from oxhorn.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
-from oxhorn.callbacks.swap_ema_weights import SwapEMAWeights
-from oxhorn.callbacks.tensor_board import TensorBoard
-from oxhorn.callbacks.terminate_on_nan import TerminateOnNaN
+from oxhorn._base import lazy as _lazy
+
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "callbacks.backup_and_restore": "BackupAndRestore",
+        "callbacks.callback": "Callback",
+        "callbacks.callback_list": "CallbackList",
+        "callbacks.csv_logger": "CSVLogger",
+        "callbacks.early_stopping": "EarlyStopping",
+        "callbacks.history": "History",
+        "callbacks.lambda_callback": "LambdaCallback",
+        "callbacks.learning_rate_scheduler": "LearningRateScheduler",
+        "callbacks.model_checkpoint": "ModelCheckpoint",
+        "callbacks.progbar_logger": "ProgbarLogger",
+        "callbacks.reduce_lr_on_plateau": "ReduceLROnPlateau",
+        "callbacks.swap_ema_weights": "SwapEMAWeights",
+        "callbacks.tensor_board": "TensorBoard",
+        "callbacks.terminate_on_nan": "TerminateOnNaN",
+    },
+)

@@ -1,110 +1,115 @@
 """Layers: the building blocks of models."""
 
-from oxhorn.layers.activations.activation import Activation
-from oxhorn.layers.activations.elu import ELU
-from oxhorn.layers.activations.leaky_relu import LeakyReLU
-from oxhorn.layers.activations.prelu import PReLU
-from oxhorn.layers.activations.relu import ReLU
-from oxhorn.layers.activations.softmax import Softmax
-from oxhorn.layers.attention.additive_attention import AdditiveAttention
-from oxhorn.layers.attention.attention import Attention
-from oxhorn.layers.attention.grouped_query_attention import GroupedQueryAttention
-from oxhorn.layers.attention.multi_head_attention import MultiHeadAttention
-from oxhorn.layers.convolutional.conv import Conv1D, Conv2D, Conv3D
-from oxhorn.layers.convolutional.conv_transpose import Conv1DTranspose, Conv2DTranspose, Conv3DTranspose
-from oxhorn.layers.convolutional.depthwise_conv import DepthwiseConv1D, DepthwiseConv2D
-from oxhorn.layers.convolutional.separable_conv import SeparableConv1D, SeparableConv2D
-from oxhorn.layers.core.dense import Dense
-from oxhorn.layers.core.einsum_dense import EinsumDense
-from oxhorn.layers.core.embedding import Embedding
-from oxhorn.layers.core.identity import Identity
-from oxhorn.layers.core.input_layer import Input, InputLayer
-from oxhorn.layers.core.lambda_layer import Lambda
-from oxhorn.layers.core.masking import Masking
-from oxhorn.layers.core.reversible_embedding import ReversibleEmbedding
-from oxhorn.layers.core.wrapper import Wrapper
-from oxhorn.layers.input_spec import InputSpec
-from oxhorn.layers.layer import Layer
-from oxhorn.layers.merging.add import Add, add
-from oxhorn.layers.merging.average import Average, average
-from oxhorn.layers.merging.concatenate import Concatenate, concatenate
-from oxhorn.layers.merging.dot import Dot, dot
-from oxhorn.layers.merging.maximum import Maximum, maximum
-from oxhorn.layers.merging.minimum import Minimum, minimum
-from oxhorn.layers.merging.multiply import Multiply, multiply
-from oxhorn.layers.merging.subtract import Subtract, subtract
-from oxhorn.layers.normalization.batch_normalization import BatchNormalization
-from oxhorn.layers.normalization.group_normalization import GroupNormalization
-from oxhorn.layers.normalization.layer_normalization import LayerNormalization
-from oxhorn.layers.normalization.rms_normalization import RMSNormalization
-from oxhorn.layers.normalization.spectral_normalization import SpectralNormalization
-from oxhorn.layers.normalization.unit_normalization import UnitNormalization
-from oxhorn.layers.pooling.adaptive_pooling import (
-    AdaptiveAveragePooling1D,
-    AdaptiveAveragePooling2D,
-    AdaptiveAveragePooling3D,
-    AdaptiveMaxPooling1D,
-    AdaptiveMaxPooling2D,
-    AdaptiveMaxPooling3D,
-)
-from oxhorn.layers.pooling.average_pooling import AveragePooling1D, AveragePooling2D, AveragePooling3D
-from oxhorn.layers.pooling.global_average_pooling import (
-    GlobalAveragePooling1D,
-    GlobalAveragePooling2D,
-    GlobalAveragePooling3D,
-)
-from oxhorn.layers.pooling.global_max_pooling import (
-    GlobalMaxPooling1D,
-    GlobalMaxPooling2D,
-    GlobalMaxPooling3D,
-)
-from oxhorn.layers.pooling.max_pooling import MaxPooling1D, MaxPooling2D, MaxPooling3D
-from oxhorn.layers.preprocessing.category_encoding import CategoryEncoding
-from oxhorn.layers.preprocessing.discretization import Discretization
-from oxhorn.layers.preprocessing.hashed_crossing import HashedCrossing
-from oxhorn.layers.preprocessing.hashing import Hashing
-from oxhorn.layers.preprocessing.integer_lookup import IntegerLookup
-from oxhorn.layers.preprocessing.normalization import Normalization
-from oxhorn.layers.preprocessing.rescaling import Rescaling
-from oxhorn.layers.preprocessing.string_lookup import StringLookup
-from oxhorn.layers.preprocessing.text_vectorization import TextVectorization
-from oxhorn.layers.regularization.activity_regularization import ActivityRegularization
-from oxhorn.layers.regularization.alpha_dropout import AlphaDropout
-from oxhorn.layers.regularization.dropout import Dropout
-from oxhorn.layers.regularization.gaussian_dropout import GaussianDropout
-from oxhorn.layers.regularization.gaussian_noise import GaussianNoise
-from oxhorn.layers.regularization.spatial_dropout import (
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpatialDropout3D,
-)
-from oxhorn.layers.reshaping.cropping import Cropping1D, Cropping2D, Cropping3D
-from oxhorn.layers.reshaping.flatten import Flatten
-from oxhorn.layers.reshaping.permute import Permute
-from oxhorn.layers.reshaping.repeat_vector import RepeatVector
-from oxhorn.layers.reshaping.reshape import Reshape
-from oxhorn.layers.reshaping.up_sampling import UpSampling1D, UpSampling2D, UpSampling3D
-from oxhorn.layers.reshaping.zero_padding import ZeroPadding1D, ZeroPadding2D, ZeroPadding3D
-from oxhorn.layers.rnn.bidirectional import Bidirectional
-from oxhorn.layers.rnn.conv_lstm import ConvLSTM1D, ConvLSTM2D, ConvLSTM3D
-from oxhorn.layers.rnn.gru import GRU, GRUCell
-from oxhorn.layers.rnn.lstm import LSTM, LSTMCell
-from oxhorn.layers.rnn.rnn import RNN
-from oxhorn.layers.rnn.simple_rnn import SimpleRNN, SimpleRNNCell
-from oxhorn.layers.rnn.stacked_rnn_cells import StackedRNNCells
-from oxhorn.layers.rnn.time_distributed import TimeDistributed
+from oxhorn._base import lazy as _lazy
 
-# Other names of the same classes.
-AvgPool1D, AvgPool2D, AvgPool3D = AveragePooling1D, AveragePooling2D, AveragePooling3D
-MaxPool1D, MaxPool2D, MaxPool3D = MaxPooling1D, MaxPooling2D, MaxPooling3D
-GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
-GlobalAvgPool3D = GlobalAveragePooling3D
-GlobalMaxPool1D, GlobalMaxPool2D, GlobalMaxPool3D = GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D
-Convolution1D, Convolution2D, Convolution3D = Conv1D, Conv2D, Conv3D
-Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
-Convolution3DTranspose = Conv3DTranspose
-SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
-GroupQueryAttention = GroupedQueryAttention
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "layers.activations.activation": "Activation",
+        "layers.activations.elu": "ELU",
+        "layers.activations.leaky_relu": "LeakyReLU",
+        "layers.activations.prelu": "PReLU",
+        "layers.activations.relu": "ReLU",
+        "layers.activations.softmax": "Softmax",
+        "layers.attention.additive_attention": "AdditiveAttention",
+        "layers.attention.attention": "Attention",
+        "layers.attention.grouped_query_attention": "GroupedQueryAttention",
+        "layers.attention.multi_head_attention": "MultiHeadAttention",
+        "layers.convolutional.conv": "Conv1D Conv2D Conv3D",
+        "layers.convolutional.conv_transpose": "Conv1DTranspose Conv2DTranspose Conv3DTranspose",
+        "layers.convolutional.depthwise_conv": "DepthwiseConv1D DepthwiseConv2D",
+        "layers.convolutional.separable_conv": "SeparableConv1D SeparableConv2D",
+        "layers.core.dense": "Dense",
+        "layers.core.einsum_dense": "EinsumDense",
+        "layers.core.embedding": "Embedding",
+        "layers.core.identity": "Identity",
+        "layers.core.input_layer": "Input InputLayer",
+        "layers.core.lambda_layer": "Lambda",
+        "layers.core.masking": "Masking",
+        "layers.core.reversible_embedding": "ReversibleEmbedding",
+        "layers.core.wrapper": "Wrapper",
+        "layers.input_spec": "InputSpec",
+        "layers.layer": "Layer",
+        "layers.merging.add": "Add add",
+        "layers.merging.average": "Average average",
+        "layers.merging.concatenate": "Concatenate concatenate",
+        "layers.merging.dot": "Dot dot",
+        "layers.merging.maximum": "Maximum maximum",
+        "layers.merging.minimum": "Minimum minimum",
+        "layers.merging.multiply": "Multiply multiply",
+        "layers.merging.subtract": "Subtract subtract",
+        "layers.normalization.batch_normalization": "BatchNormalization",
+        "layers.normalization.group_normalization": "GroupNormalization",
+        "layers.normalization.layer_normalization": "LayerNormalization",
+        "layers.normalization.rms_normalization": "RMSNormalization",
+        "layers.normalization.spectral_normalization": "SpectralNormalization",
+        "layers.normalization.unit_normalization": "UnitNormalization",
+        "layers.pooling.adaptive_pooling": (
+            "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
+            "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D"
+        ),
+        "layers.pooling.average_pooling": "AveragePooling1D AveragePooling2D AveragePooling3D",
+        "layers.pooling.global_average_pooling": (
+            "GlobalAveragePooling1D GlobalAveragePooling2D GlobalAveragePooling3D"
+        ),
+        "layers.pooling.global_max_pooling": "GlobalMaxPooling1D GlobalMaxPooling2D GlobalMaxPooling3D",
+        "layers.pooling.max_pooling": "MaxPooling1D MaxPooling2D MaxPooling3D",
+        "layers.preprocessing.category_encoding": "CategoryEncoding",
+        "layers.preprocessing.discretization": "Discretization",
+        "layers.preprocessing.hashed_crossing": "HashedCrossing",
+        "layers.preprocessing.hashing": "Hashing",
+        "layers.preprocessing.integer_lookup": "IntegerLookup",
+        "layers.preprocessing.normalization": "Normalization",
+        "layers.preprocessing.rescaling": "Rescaling",
+        "layers.preprocessing.string_lookup": "StringLookup",
+        "layers.preprocessing.text_vectorization": "TextVectorization",
+        "layers.regularization.activity_regularization": "ActivityRegularization",
+        "layers.regularization.alpha_dropout": "AlphaDropout",
+        "layers.regularization.dropout": "Dropout",
+        "layers.regularization.gaussian_dropout": "GaussianDropout",
+        "layers.regularization.gaussian_noise": "GaussianNoise",
+        "layers.regularization.spatial_dropout": "SpatialDropout1D SpatialDropout2D SpatialDropout3D",
+        "layers.reshaping.cropping": "Cropping1D Cropping2D Cropping3D",
+        "layers.reshaping.flatten": "Flatten",
+        "layers.reshaping.permute": "Permute",
+        "layers.reshaping.repeat_vector": "RepeatVector",
+        "layers.reshaping.reshape": "Reshape",
+        "layers.reshaping.up_sampling": "UpSampling1D UpSampling2D UpSampling3D",
+        "layers.reshaping.zero_padding": "ZeroPadding1D ZeroPadding2D ZeroPadding3D",
+        "layers.rnn.bidirectional": "Bidirectional",
+        "layers.rnn.conv_lstm": "ConvLSTM1D ConvLSTM2D ConvLSTM3D",
+        "layers.rnn.gru": "GRU GRUCell",
+        "layers.rnn.lstm": "LSTM LSTMCell",
+        "layers.rnn.rnn": "RNN",
+        "layers.rnn.simple_rnn": "SimpleRNN SimpleRNNCell",
+        "layers.rnn.stacked_rnn_cells": "StackedRNNCells",
+        "layers.rnn.time_distributed": "TimeDistributed",
+    },
+    # Other names of the same classes.
+    aliases={
+        "AvgPool1D": "AveragePooling1D",
+        "AvgPool2D": "AveragePooling2D",
+        "AvgPool3D": "AveragePooling3D",
+        "MaxPool1D": "MaxPooling1D",
+        "MaxPool2D": "MaxPooling2D",
+        "MaxPool3D": "MaxPooling3D",
+        "GlobalAvgPool1D": "GlobalAveragePooling1D",
+        "GlobalAvgPool2D": "GlobalAveragePooling2D",
+        "GlobalAvgPool3D": "GlobalAveragePooling3D",
+        "GlobalMaxPool1D": "GlobalMaxPooling1D",
+        "GlobalMaxPool2D": "GlobalMaxPooling2D",
+        "GlobalMaxPool3D": "GlobalMaxPooling3D",
+        "Convolution1D": "Conv1D",
+        "Convolution2D": "Conv2D",
+        "Convolution3D": "Conv3D",
+        "Convolution1DTranspose": "Conv1DTranspose",
+        "Convolution2DTranspose": "Conv2DTranspose",
+        "Convolution3DTranspose": "Conv3DTranspose",
+        "SeparableConvolution1D": "SeparableConv1D",
+        "SeparableConvolution2D": "SeparableConv2D",
+        "GroupQueryAttention": "GroupedQueryAttention",
+    },
+)
 
 
 def serialize(layer):
@@ -120,6 +125,7 @@ def deserialize(config, custom_objects=None):
     Raises:
         ValueError: if the config describes something else.
     """
+    from oxhorn.layers.layer import Layer
     from oxhorn.saving import deserialize_keras_object
 
     layer = deserialize_keras_object(config, custom_objects=custom_objects)

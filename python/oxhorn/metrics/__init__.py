@@ -1,142 +1,62 @@
 """Quantities that are watched during training and evaluation."""
 
+from oxhorn._base import lazy as _lazy
 from oxhorn._base import lookup
-from oxhorn.losses.functions import (
-    binary_crossentropy,
-    binary_focal_crossentropy,
-    categorical_crossentropy,
-    categorical_focal_crossentropy,
-    categorical_hinge,
-    hinge,
-    huber,
-    kl_divergence,
-    log_cosh,
-    mean_absolute_error,
-    mean_absolute_percentage_error,
-    mean_squared_error,
-    mean_squared_logarithmic_error,
-    poisson,
-    sparse_categorical_crossentropy,
-    squared_hinge,
+
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "losses.functions": (
+            "binary_crossentropy binary_focal_crossentropy categorical_crossentropy "
+            "categorical_focal_crossentropy categorical_hinge hinge huber kl_divergence log_cosh "
+            "mean_absolute_error mean_absolute_percentage_error mean_squared_error "
+            "mean_squared_logarithmic_error poisson sparse_categorical_crossentropy squared_hinge"
+        ),
+        "metrics.accuracy_metrics": (
+            "Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy "
+            "SparseTopKCategoricalAccuracy TopKCategoricalAccuracy binary_accuracy "
+            "categorical_accuracy sparse_categorical_accuracy sparse_top_k_categorical_accuracy "
+            "top_k_categorical_accuracy"
+        ),
+        "metrics.auc": "AUC",
+        "metrics.confusion_metrics": (
+            "FalseNegatives FalsePositives Precision PrecisionAtRecall Recall RecallAtPrecision "
+            "SensitivityAtSpecificity SpecificityAtSensitivity TrueNegatives TruePositives"
+        ),
+        "metrics.correlation_metrics": (
+            "ConcordanceCorrelation PearsonCorrelation concordance_correlation pearson_correlation"
+        ),
+        "metrics.f_score_metrics": "F1Score FBetaScore",
+        "metrics.iou_metrics": "BinaryIoU IoU MeanIoU OneHotIoU OneHotMeanIoU",
+        "metrics.loss_metrics": (
+            "BinaryCrossentropy CategoricalCrossentropy CategoricalHinge Hinge KLDivergence "
+            "LogCoshError MeanAbsoluteError MeanAbsolutePercentageError MeanSquaredError "
+            "MeanSquaredLogarithmicError Poisson SparseCategoricalCrossentropy SquaredHinge"
+        ),
+        "metrics.metric": "Metric",
+        "metrics.reduction_metrics": "Mean MeanMetricWrapper Sum",
+        "metrics.regression_metrics": "CosineSimilarity R2Score RootMeanSquaredError",
+    },
 )
-from oxhorn.metrics.accuracy_metrics import (
-    Accuracy,
-    BinaryAccuracy,
-    CategoricalAccuracy,
-    SparseCategoricalAccuracy,
-    SparseTopKCategoricalAccuracy,
-    TopKCategoricalAccuracy,
-    binary_accuracy,
-    categorical_accuracy,
-    sparse_categorical_accuracy,
-    sparse_top_k_categorical_accuracy,
-    top_k_categorical_accuracy,
-)
-from oxhorn.metrics.auc import AUC
-from oxhorn.metrics.confusion_metrics import (
-    FalseNegatives,
-    FalsePositives,
-    Precision,
-    PrecisionAtRecall,
-    Recall,
-    RecallAtPrecision,
-    SensitivityAtSpecificity,
-    SpecificityAtSensitivity,
-    TrueNegatives,
-    TruePositives,
-)
-from oxhorn.metrics.correlation_metrics import (
-    ConcordanceCorrelation,
-    PearsonCorrelation,
-    concordance_correlation,
-    pearson_correlation,
-)
-from oxhorn.metrics.f_score_metrics import F1Score, FBetaScore
-from oxhorn.metrics.iou_metrics import BinaryIoU, IoU, MeanIoU, OneHotIoU, OneHotMeanIoU
-from oxhorn.metrics.loss_metrics import (
-    BinaryCrossentropy,
-    CategoricalCrossentropy,
-    CategoricalHinge,
-    Hinge,
-    KLDivergence,
-    LogCoshError,
-    MeanAbsoluteError,
-    MeanAbsolutePercentageError,
-    MeanSquaredError,
-    MeanSquaredLogarithmicError,
-    Poisson,
-    SparseCategoricalCrossentropy,
-    SquaredHinge,
-)
-from oxhorn.metrics.metric import Metric
-from oxhorn.metrics.reduction_metrics import Mean, MeanMetricWrapper, Sum
-from oxhorn.metrics.regression_metrics import CosineSimilarity, R2Score, RootMeanSquaredError
 
 _ALIASES = {
-    "bce": BinaryCrossentropy,
-    "mae": MeanAbsoluteError,
-    "mape": MeanAbsolutePercentageError,
-    "mse": MeanSquaredError,
-    "msle": MeanSquaredLogarithmicError,
+    "bce": "BinaryCrossentropy",
+    "mae": "MeanAbsoluteError",
+    "mape": "MeanAbsolutePercentageError",
+    "mse": "MeanSquaredError",
+    "msle": "MeanSquaredLogarithmicError",
 }
-_TABLE = lookup.name_table(
-    [
-        Metric,
-        Accuracy,
-        AUC,
-        BinaryAccuracy,
-        BinaryCrossentropy,
-        BinaryIoU,
-        CategoricalAccuracy,
-        CategoricalCrossentropy,
-        CategoricalHinge,
-        ConcordanceCorrelation,
-        CosineSimilarity,
-        F1Score,
-        FalseNegatives,
-        FalsePositives,
-        FBetaScore,
-        Hinge,
-        IoU,
-        KLDivergence,
-        LogCoshError,
-        Mean,
-        MeanAbsoluteError,
-        MeanAbsolutePercentageError,
-        MeanIoU,
-        MeanMetricWrapper,
-        MeanSquaredError,
-        MeanSquaredLogarithmicError,
-        OneHotIoU,
-        OneHotMeanIoU,
-        PearsonCorrelation,
-        Poisson,
-        Precision,
-        PrecisionAtRecall,
-        R2Score,
-        Recall,
-        RecallAtPrecision,
-        RootMeanSquaredError,
-        SensitivityAtSpecificity,
-        SparseCategoricalAccuracy,
-        SparseCategoricalCrossentropy,
-        SparseTopKCategoricalAccuracy,
-        SpecificityAtSensitivity,
-        SquaredHinge,
-        Sum,
-        TopKCategoricalAccuracy,
-        TrueNegatives,
-        TruePositives,
-    ],
+_TABLE = lookup.NamespaceTable(
+    __name__,
     {
         **_ALIASES,
         **{name.upper(): cls for name, cls in _ALIASES.items()},
         # Names of Keras 2.
-        "acc": Accuracy,
-        "cosine_proximity": CosineSimilarity,
-        "kld": KLDivergence,
-        "kullback_leibler_divergence": KLDivergence,
-        "logcosh": LogCoshError,
+        "acc": "Accuracy",
+        "cosine_proximity": "CosineSimilarity",
+        "kld": "KLDivergence",
+        "kullback_leibler_divergence": "KLDivergence",
+        "logcosh": "LogCoshError",
     },
 )
 

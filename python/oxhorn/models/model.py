@@ -1,6 +1,5 @@
 """`Model`: a layer that can be trained, evaluated, and saved."""
 
-import json
 import warnings
 
 from oxhorn._base.python_utils import default, is_default
@@ -140,6 +139,8 @@ class Model(Trainer, Layer):
 
     def to_json(self, **kwargs):
         """The architecture as JSON; `kwargs` go to `json.dumps`. See `model_from_json`."""
+        import json
+
         from oxhorn.saving.serialization_lib import serialize_keras_object
 
         return json.dumps(serialize_keras_object(self), **kwargs)

@@ -1,48 +1,33 @@
 """How training changes weights."""
 
+from oxhorn._base import lazy as _lazy
 from oxhorn._base import lookup
-from oxhorn.optimizers import legacy, schedules
-from oxhorn.optimizers.adadelta import Adadelta
-from oxhorn.optimizers.adafactor import Adafactor
-from oxhorn.optimizers.adagrad import Adagrad
-from oxhorn.optimizers.adam import Adam, AdamW
-from oxhorn.optimizers.adamax import Adamax
-from oxhorn.optimizers.ftrl import Ftrl
-from oxhorn.optimizers.lamb import Lamb
-from oxhorn.optimizers.lion import Lion
-from oxhorn.optimizers.loss_scale_optimizer import LossScaleOptimizer
-from oxhorn.optimizers.multi_optimizer import MultiOptimizer, OptimizerMap
-from oxhorn.optimizers.muon import Muon
-from oxhorn.optimizers.nadam import Nadam
-from oxhorn.optimizers.optimizer import Optimizer
-from oxhorn.optimizers.rmsprop import RMSprop
-from oxhorn.optimizers.schedule_free_adamw import ScheduleFreeAdamW
-from oxhorn.optimizers.sgd import SGD
 
-_TABLE = {
-    cls.__name__: cls
-    for cls in (
-        Optimizer,
-        Adadelta,
-        Adafactor,
-        Adagrad,
-        Adam,
-        Adamax,
-        AdamW,
-        Ftrl,
-        Lamb,
-        Lion,
-        LossScaleOptimizer,
-        MultiOptimizer,
-        Muon,
-        Nadam,
-        OptimizerMap,
-        RMSprop,
-        ScheduleFreeAdamW,
-        SGD,
-    )
-}
-_NAMES = {name.lower(): name for name in _TABLE}
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "optimizers.adadelta": "Adadelta",
+        "optimizers.adafactor": "Adafactor",
+        "optimizers.adagrad": "Adagrad",
+        "optimizers.adam": "Adam AdamW",
+        "optimizers.adamax": "Adamax",
+        "optimizers.ftrl": "Ftrl",
+        "optimizers.lamb": "Lamb",
+        "optimizers.lion": "Lion",
+        "optimizers.loss_scale_optimizer": "LossScaleOptimizer",
+        "optimizers.multi_optimizer": "MultiOptimizer OptimizerMap",
+        "optimizers.muon": "Muon",
+        "optimizers.nadam": "Nadam",
+        "optimizers.optimizer": "Optimizer",
+        "optimizers.rmsprop": "RMSprop",
+        "optimizers.schedule_free_adamw": "ScheduleFreeAdamW",
+        "optimizers.sgd": "SGD",
+    },
+    submodules=("legacy", "schedules"),
+)
+
+_TABLE = lookup.NamespaceTable(__name__)
+_NAMES = {name.lower(): name for name in _TABLE.classes}
 
 
 def serialize(optimizer):
@@ -70,6 +55,8 @@ def get(identifier):
         obj = cls and cls()
     elif isinstance(identifier, dict):
         obj = deserialize(identifier)
+    from oxhorn.optimizers.optimizer import Optimizer
+
     if isinstance(obj, Optimizer):
         return obj
     raise ValueError(f"Could not interpret optimizer identifier: {identifier}")

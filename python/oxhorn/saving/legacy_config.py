@@ -5,7 +5,6 @@ before the object is made. What an older argument asked for and Keras 3 cannot d
 the constructor refuses it.
 """
 
-import json
 import warnings
 
 from oxhorn._base.naming import auto_name
@@ -46,6 +45,8 @@ def loads(text):
     Raises:
         ValueError: it is not JSON, or nested too deeply.
     """
+    import json
+
     try:
         return json.loads(text, object_hook=_plain)
     except RecursionError:

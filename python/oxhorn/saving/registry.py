@@ -1,7 +1,7 @@
 """Which built-in objects a file may name, and what it calls them.
 
-A file can reach the classes and functions listed in these tables and nothing else: nothing that it names is
-imported, and no attribute of a module is looked up because a file says so.
+A file can reach the classes and functions that these namespaces export, and nothing else: no other module is
+imported, and no other attribute looked up, because a file says so.
 """
 
 import functools
@@ -80,26 +80,27 @@ def _is_savable_class(obj):
 
 
 @functools.cache
-def _classes(name):
-    namespace = _namespace(name)
-    return {} if namespace is None else {k: v for k, v in vars(namespace).items() if _is_savable_class(v)}
+def _exports(namespace):
+    """The names that a namespace exports."""
+    module = _namespace(namespace)
+    return frozenset() if module is None else frozenset(n for n in dir(module) if not n.startswith("_"))
 
 
-@functools.cache
-def _functions(name):
-    namespace = _namespace(name)
-    return (
-        {}
-        if namespace is None
-        else {
-            k: v
-            for k, v in vars(namespace).items()
-            if inspect.isfunction(v)
-            and not k.startswith("_")
-            and k not in _NOT_PURE
-            and not v.__module__.startswith("oxhorn._")
-        }
-    )
+def _export(namespace, name):
+    return getattr(_namespace(namespace), name) if name in _exports(namespace) else None
+
+
+def _class(namespace, name):
+    """A class that a namespace exports and a file may hold, or None."""
+    found = _export(namespace, name)
+    return found if _is_savable_class(found) else None
+
+
+def _function(namespace, name):
+    """A function that a namespace exports and a file may name, or None."""
+    found = _export(namespace, name)
+    own = inspect.isfunction(found) and not found.__module__.startswith("oxhorn._")
+    return found if own and name not in _NOT_PURE else None
 
 
 @functools.cache
@@ -129,18 +130,18 @@ def find_class(module, name):
         return _operation_class(module, name)
     area = module.removeprefix("keras.").removeprefix("src.")
     if area in _CLASS_NAMESPACES:
-        found = _classes(area).get(name)
+        found = _class(area, name)
         if found is not None:
             return found
     area = area.split(".")[0]
     if name == "Functional" and area in ("models", "engine"):
         return _top_level_classes()["Functional"]
-    return _classes(area).get(name) if is_internal(module) and area in _CLASS_NAMESPACES else None
+    return _class(area, name) if is_internal(module) and area in _CLASS_NAMESPACES else None
 
 
 def find_class_by_name(name):
     """The built-in class of this name in any namespace: for files that hold no module."""
-    for cls in (_top_level_classes().get(name), *(_classes(n).get(name) for n in _CLASS_NAMESPACES)):
+    for cls in (_top_level_classes().get(name), *(_class(n, name) for n in _CLASS_NAMESPACES)):
         if cls is not None:
             return cls
     return None
@@ -152,7 +153,7 @@ def find_function(module, name):
     for namespace in namespaces:
         if namespace in _FUNCTION_NAMESPACES:
             # Some public "functions" are classes under an older name.
-            found = _functions(namespace).get(name) or _classes(namespace).get(name)
+            found = _function(namespace, name) or _class(namespace, name)
             if found is not None:
                 return found
     return None

@@ -1,52 +1,33 @@
 """Helpers around models. Each is imported when it is first used."""
 
-import importlib
+from oxhorn._base import lazy as _lazy
 
-# Where each public name is defined.
-_NAMES = {
-    "CustomObjectScope": "saving.object_registration",
-    "PyDataset": "_training.data_adapters.py_dataset_adapter",
-    "Sequence": "_training.data_adapters.py_dataset_adapter",
-    "Progbar": "utils.progbar",
-    "array_to_img": "utils.image_utils",
-    "audio_dataset_from_directory": "utils.audio_dataset_utils",
-    "clear_session": "_base.global_state",
-    "custom_object_scope": "saving.object_registration",
-    "deserialize_keras_object": "saving.serialization_lib",
-    "disable_interactive_logging": "_base.settings",
-    "enable_interactive_logging": "_base.settings",
-    "get_custom_objects": "saving.object_registration",
-    "get_file": "utils.file_utils",
-    "get_registered_name": "saving.object_registration",
-    "get_registered_object": "saving.object_registration",
-    "image_dataset_from_directory": "utils.image_dataset_utils",
-    "img_to_array": "utils.image_utils",
-    "is_interactive_logging_enabled": "_base.settings",
-    "is_keras_tensor": "_base.keras_tensor",
-    "load_img": "utils.image_utils",
-    "normalize": "utils.numerical_utils",
-    "pad_sequences": "utils.sequence_utils",
-    "register_keras_serializable": "saving.object_registration",
-    "save_img": "utils.image_utils",
-    "serialize_keras_object": "saving.serialization_lib",
-    "set_random_seed": "utils.rng_utils",
-    "split_dataset": "utils.dataset_utils",
-    "text_dataset_from_directory": "utils.text_dataset_utils",
-    "timeseries_dataset_from_array": "utils.timeseries_dataset_utils",
-    "pack_x_y_sample_weight": "_training.data_adapters.utils",
-    "standardize_dtype": "_base.dtypes",
-    "to_categorical": "utils.numerical_utils",
-    "unpack_x_y_sample_weight": "_training.data_adapters.utils",
-}
-
-
-def __getattr__(name):
-    if name not in _NAMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"oxhorn.{_NAMES[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
-    return sorted({*globals(), *_NAMES})
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "_base.dtypes": "standardize_dtype",
+        "_base.global_state": "clear_session",
+        "_base.keras_tensor": "is_keras_tensor",
+        "_base.settings": (
+            "disable_interactive_logging enable_interactive_logging is_interactive_logging_enabled"
+        ),
+        "_training.data_adapters.py_dataset_adapter": "PyDataset Sequence",
+        "_training.data_adapters.utils": "pack_x_y_sample_weight unpack_x_y_sample_weight",
+        "saving.object_registration": (
+            "CustomObjectScope custom_object_scope get_custom_objects get_registered_name "
+            "get_registered_object register_keras_serializable"
+        ),
+        "saving.serialization_lib": "deserialize_keras_object serialize_keras_object",
+        "utils.audio_dataset_utils": "audio_dataset_from_directory",
+        "utils.dataset_utils": "split_dataset",
+        "utils.file_utils": "get_file",
+        "utils.image_dataset_utils": "image_dataset_from_directory",
+        "utils.image_utils": "array_to_img img_to_array load_img save_img",
+        "utils.numerical_utils": "normalize to_categorical",
+        "utils.progbar": "Progbar",
+        "utils.rng_utils": "set_random_seed",
+        "utils.sequence_utils": "pad_sequences",
+        "utils.text_dataset_utils": "text_dataset_from_directory",
+        "utils.timeseries_dataset_utils": "timeseries_dataset_from_array",
+    },
+)

@@ -1,11 +1,8 @@
 """`PyDataset`: batches made by user code, in order, optionally by several workers."""
 
 import collections
-import concurrent.futures
 import itertools
 import math
-import multiprocessing
-import random
 import warnings
 
 from oxhorn._training.data_adapters.data_adapter import DataAdapter
@@ -117,6 +114,8 @@ class PyDatasetAdapter(DataAdapter):
             return itertools.count()
         indices = list(range(count))
         if self.shuffle:
+            import random
+
             random.shuffle(indices)
         return iter(indices)
 
@@ -131,6 +130,9 @@ class PyDatasetAdapter(DataAdapter):
             for index in self._indices():
                 yield dataset[index]
             return
+        import concurrent.futures
+        import multiprocessing
+
         if dataset.use_multiprocessing:
             executor = concurrent.futures.ProcessPoolExecutor(
                 max(1, workers), multiprocessing.get_context("spawn"), _start_worker, (dataset,)

@@ -1,12 +1,14 @@
 """Functions of images, as in `keras.ops.image`."""
 
-from oxhorn.ops.image.color import hsv_to_rgb, rgb_to_grayscale, rgb_to_hsv, sobel_edges
-from oxhorn.ops.image.cutting import crop_images, extract_patches, extract_patches_3d, pad_images
-from oxhorn.ops.image.filters import gaussian_blur, ssim
-from oxhorn.ops.image.geometry import (
-    affine_transform,
-    elastic_transform,
-    map_coordinates,
-    perspective_transform,
+from oxhorn._base import lazy as _lazy
+
+__getattr__, __dir__ = _lazy.namespace(
+    __name__,
+    {
+        "ops.image.color": "hsv_to_rgb rgb_to_grayscale rgb_to_hsv sobel_edges",
+        "ops.image.cutting": "crop_images extract_patches extract_patches_3d pad_images",
+        "ops.image.filters": "gaussian_blur ssim",
+        "ops.image.geometry": "affine_transform elastic_transform map_coordinates perspective_transform",
+        "ops.image.resampling": "resize scale_and_translate",
+    },
 )
-from oxhorn.ops.image.resampling import resize, scale_and_translate
