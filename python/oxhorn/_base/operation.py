@@ -11,7 +11,7 @@ from oxhorn._base.python_utils import default, is_default
 from oxhorn._base.saveable import KerasSaveable
 from oxhorn._base.scopes import get_current_remat_mode
 from oxhorn._base.symbolic import compute_output_spec
-from oxhorn._base.traceback import error_context
+from oxhorn._base.traceback import add_call_note
 
 _HOW_TO_WRITE_A_CONFIG = """
 
@@ -62,8 +62,11 @@ class Operation(KerasSaveable):
     def __call__(self, *args, **kwargs):
         symbolic = any_symbolic_tensors(args, kwargs)
         function = self.symbolic_call if symbolic else self.call
-        with error_context(self, args, kwargs):
+        try:
             return function(*args, **kwargs)
+        except Exception as error:
+            add_call_note(error, self, args, kwargs)
+            raise
 
     def symbolic_call(self, *args, **kwargs):
         """Infers the outputs' shapes and dtypes and records the call in the graph."""

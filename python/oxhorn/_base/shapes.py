@@ -27,7 +27,7 @@ def _dimension(d, shape):
 
 def shape_equal(a, b):
     """Whether two shapes agree where both are known."""
-    return len(a) == len(b) and all(x is None or y is None or x == y for x, y in zip(a, b))
+    return a == b or (len(a) == len(b) and all(x is None or y is None or x == y for x, y in zip(a, b)))
 
 
 def is_shape_tuple(x):

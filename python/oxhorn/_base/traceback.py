@@ -1,27 +1,14 @@
 """Errors raised inside a layer or operation say which one, and what it was called with."""
 
-import contextlib
-
 import numpy as np
 
 from oxhorn._base.settings import is_traceback_filtering_enabled
 
 
-@contextlib.contextmanager
-def _add_note(operation, args, kwargs):
-    try:
-        yield
-    except Exception as error:
-        if hasattr(error, "add_note"):  # Python 3.11
-            error.add_note(_describe_call(operation, args, kwargs))
-        raise
-
-
-def error_context(operation, args, kwargs):
-    """A context that adds such a note to exceptions, unless traceback filtering is disabled."""
-    if is_traceback_filtering_enabled():
-        return _add_note(operation, args, kwargs)
-    return contextlib.nullcontext()
+def add_call_note(error, operation, args, kwargs):
+    """Adds such a note to an exception, unless traceback filtering is disabled."""
+    if is_traceback_filtering_enabled() and hasattr(error, "add_note"):  # Python 3.11
+        error.add_note(_describe_call(operation, args, kwargs))
 
 
 def _describe_call(operation, args, kwargs):

@@ -16,7 +16,15 @@ from oxhorn._base.scopes import AutocastScope, StatelessScope, current_path, get
 from oxhorn._base.shapes import is_shape_tuple
 from oxhorn._base.symbolic import compute_output_spec
 from oxhorn._base.tracking import DotNotTrackScope
-from oxhorn.layers._call import CallContext, CallSpec, get_shapes_dict, is_tensor_like, shapes_for, signature
+from oxhorn.layers._call import (
+    CallContext,
+    CallSpec,
+    binder,
+    get_shapes_dict,
+    is_tensor_like,
+    shapes_for,
+    signature,
+)
 from oxhorn.layers._state import LayerState
 from oxhorn.layers.input_spec import assert_input_compatibility
 
@@ -100,8 +108,8 @@ class Layer(LayerState, Operation):
         self._called = False
         self.supports_jit = True
 
-        self._call_signature = signature(self.call)
-        self.call_signature_parameters = list(self._call_signature.parameters)
+        self._call_binder = binder(self.call)
+        self.call_signature_parameters = list(self._call_binder.signature.parameters)
         self._call_has_training_arg = "training" in self.call_signature_parameters
         self._call_has_mask_arg = "mask" in self.call_signature_parameters
         # Arguments that outer calls hand down, and whether our call() takes them.
@@ -186,8 +194,6 @@ class Layer(LayerState, Operation):
         return any(not layer.built for layer in self._layers)
 
     def _maybe_build(self, call_spec):
-        if self.built:
-            return
         shapes = get_shapes_dict(call_spec)
         if not is_default(self.build):
             self.build(**shapes_for(self.build, shapes, call_spec, type(self).__name__))
@@ -324,10 +330,11 @@ class Layer(LayerState, Operation):
                         "Only input tensors may be passed as positional arguments. The following argument "
                         f"value should be passed as a keyword argument: {x} (of type {type(x)})"
                     )
-        call_spec = CallSpec(self._call_signature, self._call_context_args, args, kwargs)
+        call_spec = CallSpec(self._call_binder, self._call_context_args, args, kwargs)
         self._assert_input_compatibility(call_spec.first_arg)
-        with self._open_name_scope():
-            self._maybe_build(call_spec)
+        if not self.built:
+            with self._open_name_scope():
+                self._maybe_build(call_spec)
 
         context = self._enter_call_context()
         try:
@@ -371,8 +378,7 @@ class Layer(LayerState, Operation):
         return tree.map_structure(convert, (args, kwargs))
 
     def _assert_input_compatibility(self, arg_0):
-        if self.input_spec:
-            assert_input_compatibility(self.input_spec, arg_0, layer_name=self.name)
+        assert_input_compatibility(self.input_spec, arg_0, layer_name=self.name)
 
     def _enter_call_context(self):
         context = get_global_attribute("current_call_ctx")
@@ -494,7 +500,7 @@ class Layer(LayerState, Operation):
         """The outputs as symbolic tensors: from `compute_output_shape()`, or by running `call()`."""
         if is_default(self.compute_output_shape):
             return super().compute_output_spec(*args, **kwargs)
-        call_spec = CallSpec(self._call_signature, self._call_context_args, args, kwargs)
+        call_spec = CallSpec(self._call_binder, self._call_context_args, args, kwargs)
         shapes = shapes_for(
             self.compute_output_shape, get_shapes_dict(call_spec), call_spec, type(self).__name__
         )

@@ -1,4 +1,4 @@
-from oxhorn import dtype_policies, initializers, ops
+from oxhorn import _core, dtype_policies, initializers
 from oxhorn._base.naming import auto_name
 from oxhorn._base.saveable import KerasSaveable
 from oxhorn._base.scopes import StatelessScope, name_scope
@@ -36,7 +36,7 @@ class Metric(KerasSaveable):
     def reset_state(self):
         """Sets all variables to 0. Called at the start of each epoch."""
         for v in self.variables:
-            v.assign(ops.zeros(v.shape, dtype=v.dtype))
+            v.assign(_core.full(v.shape, 0, v.dtype))
 
     def update_state(self, *args, **kwargs):
         """Takes a batch into account."""

@@ -186,6 +186,8 @@ class Functional(Function, Model):
         return flat
 
     def _check_structure(self, inputs, strict):
+        if isinstance(self._inputs_struct, KerasTensor) and not tree.is_nested(inputs):
+            return
         try:
             tree.assert_same_structure(
                 tree.lists_to_tuples(inputs), tree.lists_to_tuples(self._inputs_struct)
