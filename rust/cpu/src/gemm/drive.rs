@@ -176,12 +176,6 @@ impl Parts {
         if len <= max { Self { count: 1, size: len, longer: 0 } } else { Self::new(len, len.div_ceil(max)) }
     }
 
-    /// Length of the whole.
-    #[inline]
-    pub fn len(self) -> usize {
-        self.count * self.size + self.longer
-    }
-
     /// The i-th part.
     #[inline]
     pub fn get(self, i: usize) -> Range<usize> {
