@@ -7,7 +7,7 @@ cost time to import are imported by the workload itself, since some measure that
 from .dense import book_mlp, cold_start, predict_row, regression, seed_mlp, wide_mlp
 from .language import transformer
 from .recurrent import gru_dropout, gru_masked, gru_predict, lstm_imdb, lstm_masked, lstm_predict
-from .vision import convnet, resnet20, separable, unet, whole_job
+from .vision import convnet, inference, resnet20, separable, unet, whole_job
 
 # Function, what it measures, how many times faster Oxhorn is meant to be than the best peer.
 WORKLOADS = {
@@ -29,4 +29,8 @@ WORKLOADS = {
     "gru_masked": (gru_masked, "the same with masks and sequences returned: training step", 4),
     "gru_predict": (gru_predict, "two GRU(32), 120 hours: `predict`, batches of 128", 4),
     "transformer": (transformer, "transformer 4x256, 128 tokens, batch 16: training step", 2),
+    "resnet50_1": (inference("ResNet50", 1), "ResNet-50 at 224x224: `predict`, batch 1", 1.5),
+    "resnet50_16": (inference("ResNet50", 16), "ResNet-50 at 224x224: `predict`, batch 16", 1.5),
+    "mobilenet_1": (inference("MobileNetV2", 1), "MobileNetV2 at 224x224: `predict`, batch 1", 1.5),
+    "mobilenet_16": (inference("MobileNetV2", 16), "MobileNetV2 at 224x224: `predict`, batch 16", 1.5),
 }

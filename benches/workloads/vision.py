@@ -108,3 +108,29 @@ def resnet20(keras, scale):
     optimizer = keras.optimizers.SGD(0.05, momentum=0.9)
     model.compile(optimizer=optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return step_time(model, *classes(32 * 8, (32, 32, 3)), 32, scale(3))
+
+
+def inference(name, batch):
+    """`predict` on batches of `batch` images of 224x224, by one of `keras.applications`."""
+
+    def workload(keras, scale):
+        import numpy as np
+
+        model = getattr(keras.applications, name)(weights=None, classifier_activation=None)
+        rng = np.random.default_rng(0)
+        weights = model.get_weights()
+        for place, array in enumerate(weights):
+            if array.ndim > 1:  # kernels: the same on every side, of a size that keeps the activations'
+                fan_in = np.prod(array.shape[:-1] if array.shape[-1] > 1 else array.shape[:2])
+                weights[place] = rng.standard_normal(array.shape, dtype="float32") * (2 / fan_in) ** 0.5
+        model.set_weights(weights)
+        x = rng.random((batch, 224, 224, 3), dtype="float32")
+        outputs = model.predict(x, batch_size=batch, verbose=0)
+        calls = scale(max(3, 24 // batch))
+        start = time.perf_counter()
+        for _ in range(calls):
+            model.predict(x, batch_size=batch, verbose=0)
+        seconds = (time.perf_counter() - start) / calls
+        return Measured(seconds, outputs=outputs[0, :20].tolist())
+
+    return workload

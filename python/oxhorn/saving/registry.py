@@ -36,6 +36,12 @@ _FUNCTION_NAMESPACES = (
     "optimizers",
     "regularizers",
 )
+# Layers of applications, which Keras does not export but files of these models hold: where they are.
+_APPLICATION_LAYERS = {
+    "LayerScale": "convnext",
+    "StochasticDepth": "convnext",
+    "CustomScaleLayer": "inception_resnet_v2",
+}
 _NOT_PURE = frozenset(("get", "serialize", "deserialize"))
 # Classes whose module in files is not the namespace of their folder.
 _INTERNAL = "keras.src."
@@ -128,6 +134,9 @@ def find_class(module, name):
         return _top_level_classes().get(name)
     if module.startswith("keras.src.ops."):
         return _operation_class(module, name)
+    application = _APPLICATION_LAYERS.get(name)
+    if application is not None and module == f"keras.src.applications.{application}":
+        return getattr(importlib.import_module(f"oxhorn.applications.{application}"), name)
     area = module.removeprefix("keras.").removeprefix("src.")
     if area in _CLASS_NAMESPACES:
         found = _class(area, name)
