@@ -67,7 +67,7 @@ def share_weights(ours, theirs):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_network(name):
     arguments = NETWORKS[name]
-    ours, theirs = make_pair(name, classes=7, **arguments)
+    ours, theirs = make_pair(name, classes=7, classifier_activation=None, **arguments)
     assert ours.name == theirs.name
     assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
     assert plain(ours.get_config()) == plain(theirs.get_config())
@@ -78,7 +78,7 @@ def test_network(name):
     share_weights(ours, theirs)
     x = np.random.default_rng(1).uniform(0, 255, (2, *arguments["input_shape"])).astype("float32")
     got, expected = ours.predict(x, verbose=0), theirs.predict(x, verbose=0)
-    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
 
 
 def functions(module):
@@ -95,10 +95,9 @@ def test_signatures():
             assert inspect.signature(ours) == inspect.signature(function)
 
 
-@pytest.mark.parametrize("include_top, pooling", [(False, None), (False, "avg"), (False, "max")])
-def test_features(include_top, pooling):
-    arguments = {"include_top": include_top, "pooling": pooling, "alpha": 0.35}
-    ours, theirs = make_pair("MobileNetV2", **arguments)
+@pytest.mark.parametrize("pooling", [None, "avg", "max"])
+def test_features(pooling):
+    ours, theirs = make_pair("MobileNetV2", include_top=False, pooling=pooling, alpha=0.35)
     assert ours.output_shape == theirs.output_shape
     assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
 
@@ -109,7 +108,8 @@ def test_input_tensor():
         model = library.applications.MobileNet(
             weights=None, alpha=0.25, input_tensor=library.layers.ReLU()(inputs), input_shape=(40, 40, 3)
         )
-        assert model.input is inputs
+        assert len(model.inputs) == 1
+        assert model.inputs[0] is inputs
 
 
 @pytest.mark.parametrize(
