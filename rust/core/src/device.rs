@@ -5,7 +5,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use crate::{Plan, Result};
+use crate::plan::ARENA_ALIGN;
+use crate::{Error, Plan, Result};
 
 /// Memory on a device, reference-counted by the engine through `Arc<dyn Buffer>`.
 pub trait Buffer: Any + Send + Sync + Debug {
@@ -17,6 +18,11 @@ pub trait Buffer: Any + Send + Sync + Debug {
     }
     /// The bytes, when the host can read them in place.
     fn host_bytes(&self) -> Option<&[u8]>;
+    /// A copy of the bytes on the host.
+    fn to_host(&self) -> Result<Vec<u8>> {
+        let missing = || Error::Internal(format!("{self:?} cannot be read"));
+        self.host_bytes().map(<[u8]>::to_vec).ok_or_else(missing)
+    }
     /// Whether a plan may write over it once nobody else holds it (false for memory that was lent
     /// by NumPy or DLPack).
     fn is_writable(&self) -> bool;
@@ -65,8 +71,21 @@ pub trait Device: Send + Sync + Debug {
     fn upload(&self, bytes: &[u8]) -> Result<BufferRef>;
     /// A zero-filled buffer.
     fn zeros(&self, len: usize) -> Result<BufferRef>;
-    /// A copy of the buffer's bytes on the host.
-    fn download(&self, buffer: &dyn Buffer) -> Result<Vec<u8>>;
+    /// Whether plans read this buffer where it is. Executables take any buffer as an input, but copy
+    /// those of other devices on every run.
+    fn holds(&self, buffer: &dyn Buffer) -> bool;
+    /// Alignment of places in the arenas of plans for this device.
+    fn alignment(&self) -> usize {
+        ARENA_ALIGN
+    }
+    /// Bytes of the largest operand that plans can use where it is.
+    fn largest_operand(&self) -> usize {
+        usize::MAX
+    }
+    /// Whether it can still be used: false once a GPU was lost.
+    fn is_usable(&self) -> bool {
+        true
+    }
     /// Number of threads that a run uses.
     fn threads(&self) -> usize {
         1

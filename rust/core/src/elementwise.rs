@@ -50,9 +50,10 @@ struct Row {
     int: Option<fn([i128; 3], u32) -> i128>,
     /// Cotangent of each operand; none of them for an op that is flat or not differentiable.
     gradient: &'static [Gradient],
-    /// Text in CUDA C++: $0, $1, $2 are the operands, $t the operands' dtype, ox_* are in the prelude.
+    /// Text in CUDA C++: $0, $1, $2 are the operands (names), $t is the type that holds the operands, $d
+    /// their dtype; ox_* are in the device's prelude.
     c: &'static str,
-    /// Text in WGSL.
+    /// Text in WGSL, in which float16 and bfloat16 are held in f32; empty where there is none.
     wgsl: &'static str,
     /// Interval of each operand (the last one for all that follow) in which the op is smooth.
     domain: &'static [(f64, f64)],
@@ -100,23 +101,23 @@ use std::f64::consts::{FRAC_2_SQRT_PI, LN_2, LOG2_E, LOG10_E};
 table! {
     Neg: UNARY {
         name: "negative", takes: Takes::Numeric, real: |[x, ..], _| -x, int: Some(|[x, ..], _| -x),
-        gradient: &[|At { d, .. }| -d], c: "-$0", wgsl: "-$0",
+        gradient: &[|At { d, .. }| -d], c: "-$0", wgsl: "ox_neg_$t($0)",
     }
     Abs: UNARY {
         name: "abs", takes: Takes::Numeric, real: |[x, ..], _| x.abs(), int: Some(|[x, ..], _| x.abs()),
-        gradient: &[|At { x, d, .. }| d * x.sign()], c: "ox_abs($0)", wgsl: "abs($0)", domain: &[(0.2, 2.0)],
+        gradient: &[|At { x, d, .. }| d * x.sign()], c: "ox_abs($0)", wgsl: "ox_abs_$t($0)", domain: &[(0.2, 2.0)],
     }
     Sign: UNARY {
         name: "sign", takes: Takes::Numeric, real: |[x, ..], _| special::sign(x),
-        int: Some(|[x, ..], _| x.signum()), c: "ox_sign($0)", wgsl: "sign($0)", domain: &[(0.2, 2.0)],
+        int: Some(|[x, ..], _| x.signum()), c: "ox_sign($0)", wgsl: "ox_sign_$t($0)", domain: &[(0.2, 2.0)],
     }
     Exp: UNARY {
         name: "exp", cost: 10, real: |[x, ..], _| x.exp(),
-        gradient: &[|At { r, d, .. }| d * r], c: "exp($0)", wgsl: "exp($0)",
+        gradient: &[|At { r, d, .. }| d * r], c: "exp($0)", wgsl: "ox_exp($0)",
     }
     Exp2: UNARY {
         name: "exp2", cost: 10, real: |[x, ..], _| x.exp2(),
-        gradient: &[|At { r, d, .. }| d * (r * LN_2)], c: "exp2($0)", wgsl: "exp2($0)",
+        gradient: &[|At { r, d, .. }| d * (r * LN_2)], c: "exp2($0)", wgsl: "ox_exp2($0)",
     }
     Expm1: UNARY {
         name: "expm1", cost: 10, real: |[x, ..], _| x.exp_m1(),
@@ -124,7 +125,7 @@ table! {
     }
     Log: UNARY {
         name: "log", cost: 10, real: |[x, ..], _| x.ln(),
-        gradient: &[|At { x, d, .. }| d / x], c: "log($0)", wgsl: "log($0)", domain: &[(0.3, 3.0)],
+        gradient: &[|At { x, d, .. }| d / x], c: "log($0)", wgsl: "ox_log($0)", domain: &[(0.3, 3.0)],
     }
     Log1p: UNARY {
         name: "log1p", cost: 10, real: |[x, ..], _| x.ln_1p(),
@@ -132,12 +133,12 @@ table! {
     }
     Log2: UNARY {
         name: "log2", cost: 10, real: |[x, ..], _| x.log2(),
-        gradient: &[|At { x, d, .. }| d / x * LOG2_E], c: "log2($0)", wgsl: "log2($0)", domain: &[(0.3, 3.0)],
+        gradient: &[|At { x, d, .. }| d / x * LOG2_E], c: "log2($0)", wgsl: "ox_log2($0)", domain: &[(0.3, 3.0)],
     }
     Log10: UNARY {
         name: "log10", cost: 10, real: |[x, ..], _| x.log10(),
         gradient: &[|At { x, d, .. }| d / x * LOG10_E], c: "log10($0)",
-        wgsl: "(log($0) * 0.4342944819032518)", domain: &[(0.3, 3.0)],
+        wgsl: "ox_log10($0)", domain: &[(0.3, 3.0)],
     }
     Sqrt: UNARY {
         name: "sqrt", cost: 3, real: |[x, ..], _| x.sqrt(),
@@ -146,68 +147,68 @@ table! {
     }
     Rsqrt: UNARY {
         name: "rsqrt", cost: 3, real: |[x, ..], _| 1.0 / x.sqrt(),
-        gradient: &[|At { x, r, d, .. }| d * (r / x * -0.5)], c: "rsqrt($0)", wgsl: "inverseSqrt($0)",
+        gradient: &[|At { x, r, d, .. }| d * (r / x * -0.5)], c: "rsqrt($0)", wgsl: "1.0 / sqrt($0)",
         domain: &[(0.3, 3.0)],
     }
     Square: UNARY {
         name: "square", takes: Takes::Numeric, real: |[x, ..], _| x * x,
         int: Some(|[x, ..], _| x.wrapping_mul(x)),
-        gradient: &[|At { x, d, .. }| d * (x * 2.0)], c: "($0) * ($0)", wgsl: "($0) * ($0)",
+        gradient: &[|At { x, d, .. }| d * (x * 2.0)], c: "($0) * ($0)", wgsl: "$0 * $0",
     }
     Reciprocal: UNARY {
         name: "reciprocal", cost: 3, real: |[x, ..], _| 1.0 / x,
-        gradient: &[|At { r, d, .. }| -(d * (r * r))], c: "1 / ($0)", wgsl: "1 / ($0)", domain: &[(0.3, 3.0)],
+        gradient: &[|At { r, d, .. }| -(d * (r * r))], c: "1 / ($0)", wgsl: "1.0 / $0", domain: &[(0.3, 3.0)],
     }
     Sin: UNARY {
         name: "sin", cost: 10, real: |[x, ..], _| x.sin(),
-        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Cos, &[])], c: "sin($0)", wgsl: "sin($0)",
+        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Cos, &[])], c: "sin($0)", wgsl: "ox_sin($0)",
     }
     Cos: UNARY {
         name: "cos", cost: 10, real: |[x, ..], _| x.cos(),
-        gradient: &[|At { x, d, .. }| -(d * x.ew(Ew::Sin, &[]))], c: "cos($0)", wgsl: "cos($0)",
+        gradient: &[|At { x, d, .. }| -(d * x.ew(Ew::Sin, &[]))], c: "cos($0)", wgsl: "ox_cos($0)",
     }
     Tan: UNARY {
         name: "tan", cost: 10, real: |[x, ..], _| x.tan(),
-        gradient: &[|At { r, d, .. }| d * (r * r + 1.0)], c: "tan($0)", wgsl: "tan($0)", domain: &[(-1.0, 1.0)],
+        gradient: &[|At { r, d, .. }| d * (r * r + 1.0)], c: "tan($0)", wgsl: "ox_tan($0)", domain: &[(-1.0, 1.0)],
     }
     Asin: UNARY {
         name: "arcsin", cost: 10, real: |[x, ..], _| x.asin(),
-        gradient: &[|At { x, d, .. }| d * (1.0 - x * x).rsqrt()], c: "asin($0)", wgsl: "asin($0)",
+        gradient: &[|At { x, d, .. }| d * (1.0 - x * x).rsqrt()], c: "asin($0)", wgsl: "ox_asin($0)",
         domain: &[(-0.8, 0.8)],
     }
     Acos: UNARY {
         name: "arccos", cost: 10, real: |[x, ..], _| x.acos(),
-        gradient: &[|At { x, d, .. }| -(d * (1.0 - x * x).rsqrt())], c: "acos($0)", wgsl: "acos($0)",
+        gradient: &[|At { x, d, .. }| -(d * (1.0 - x * x).rsqrt())], c: "acos($0)", wgsl: "ox_acos($0)",
         domain: &[(-0.8, 0.8)],
     }
     Atan: UNARY {
         name: "arctan", cost: 10, real: |[x, ..], _| x.atan(),
-        gradient: &[|At { x, d, .. }| d / (x * x + 1.0)], c: "atan($0)", wgsl: "atan($0)",
+        gradient: &[|At { x, d, .. }| d / (x * x + 1.0)], c: "atan($0)", wgsl: "ox_atan($0)",
     }
     Sinh: UNARY {
         name: "sinh", cost: 10, real: |[x, ..], _| x.sinh(),
-        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Cosh, &[])], c: "sinh($0)", wgsl: "sinh($0)",
+        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Cosh, &[])], c: "sinh($0)", wgsl: "ox_sinh($0)",
     }
     Cosh: UNARY {
         name: "cosh", cost: 10, real: |[x, ..], _| x.cosh(),
-        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Sinh, &[])], c: "cosh($0)", wgsl: "cosh($0)",
+        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Sinh, &[])], c: "cosh($0)", wgsl: "ox_cosh($0)",
     }
     Tanh: UNARY {
         name: "tanh", cost: 10, real: |[x, ..], _| x.tanh(),
-        gradient: &[|At { r, d, .. }| d * (1.0 - r * r)], c: "tanh($0)", wgsl: "tanh($0)",
+        gradient: &[|At { r, d, .. }| d * (1.0 - r * r)], c: "tanh($0)", wgsl: "ox_tanh($0)",
     }
     Asinh: UNARY {
         name: "arcsinh", cost: 10, real: |[x, ..], _| x.asinh(),
-        gradient: &[|At { x, d, .. }| d * (x * x + 1.0).rsqrt()], c: "asinh($0)", wgsl: "asinh($0)",
+        gradient: &[|At { x, d, .. }| d * (x * x + 1.0).rsqrt()], c: "asinh($0)", wgsl: "ox_asinh($0)",
     }
     Acosh: UNARY {
         name: "arccosh", cost: 10, real: |[x, ..], _| x.acosh(),
-        gradient: &[|At { x, d, .. }| d * ((x - 1.0) * (x + 1.0)).rsqrt()], c: "acosh($0)", wgsl: "acosh($0)",
+        gradient: &[|At { x, d, .. }| d * ((x - 1.0) * (x + 1.0)).rsqrt()], c: "acosh($0)", wgsl: "ox_acosh($0)",
         domain: &[(1.3, 4.0)],
     }
     Atanh: UNARY {
         name: "arctanh", cost: 10, real: |[x, ..], _| x.atanh(),
-        gradient: &[|At { x, d, .. }| d / (1.0 - x * x)], c: "atanh($0)", wgsl: "atanh($0)",
+        gradient: &[|At { x, d, .. }| d / (1.0 - x * x)], c: "atanh($0)", wgsl: "ox_atanh($0)",
         domain: &[(-0.8, 0.8)],
     }
     Erf: UNARY {
@@ -225,22 +226,22 @@ table! {
     }
     Lgamma: UNARY {
         name: "lgamma", cost: 60, real: |[x, ..], _| libm::lgamma(x),
-        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Digamma, &[])], c: "lgamma($0)", wgsl: "ox_lgamma($0)",
+        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Digamma, &[])], c: "lgamma($0)", wgsl: "",
         domain: &[(0.4, 4.0)],
     }
     Digamma: UNARY {
         name: "digamma", cost: 60, real: |[x, ..], _| special::digamma(x),
-        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Trigamma, &[])], c: "ox_digamma($0)", wgsl: "ox_digamma($0)",
+        gradient: &[|At { x, d, .. }| d * x.ew(Ew::Trigamma, &[])], c: "ox_digamma($0)", wgsl: "",
         domain: &[(0.4, 4.0)],
     }
     Trigamma: UNARY {
         name: "trigamma", cost: 60, real: |[x, ..], _| special::trigamma(x),
         gradient: &[|At { d, .. }| not_differentiable(d, "trigamma", "polygamma functions end at trigamma")],
-        c: "ox_trigamma($0)", wgsl: "ox_trigamma($0)", domain: &[(0.4, 4.0)],
+        c: "ox_trigamma($0)", wgsl: "", domain: &[(0.4, 4.0)],
     }
     Sigmoid: UNARY {
         name: "sigmoid", cost: 10, real: |[x, ..], _| 1.0 / (1.0 + (-x).exp()),
-        gradient: &[|At { r, d, .. }| d * (r * (1.0 - r))], c: "1 / (1 + exp(-($0)))", wgsl: "1 / (1 + exp(-($0)))",
+        gradient: &[|At { r, d, .. }| d * (r * (1.0 - r))], c: "1 / (1 + exp(-($0)))", wgsl: "ox_sigmoid($0)",
     }
     Softplus: UNARY {
         name: "softplus", cost: 10, real: |[x, ..], _| special::log_add_exp(x, 0.0),
@@ -249,7 +250,7 @@ table! {
     Relu: UNARY {
         name: "relu", takes: Takes::Numeric, real: |[x, ..], _| special::maximum(x, 0.0),
         int: Some(|[x, ..], _| x.max(0)),
-        gradient: &[|At { r, d, .. }| r.gt(0.0).select(d, 0.0)], c: "ox_max($0, $t(0))", wgsl: "ox_max($0, $t(0))",
+        gradient: &[|At { r, d, .. }| r.gt(0.0).select(d, 0.0)], c: "ox_max($0, $t(0))", wgsl: "ox_max_$t($0, $t(0))",
         domain: &[(0.2, 2.0)],
     }
     Floor: UNARY {
@@ -267,11 +268,11 @@ table! {
     }
     LogicalNot: UNARY {
         name: "logical_not", takes: Takes::Bool, predicate: true, int: Some(|[x, ..], _| i128::from(x == 0)),
-        c: "!($0)", wgsl: "!($0)",
+        c: "!($0)", wgsl: "!$0",
     }
     BitwiseNot: UNARY {
         name: "bitwise_not", takes: Takes::Int, on_bool: Some(Ew::LogicalNot), int: Some(|[x, ..], _| !x),
-        c: "~($0)", wgsl: "~($0)",
+        c: "~($0)", wgsl: "~$0",
     }
     IsNan: UNARY {
         name: "isnan", predicate: true, real: |[x, ..], _| f64::from(x.is_nan()), c: "isnan($0)",
@@ -334,7 +335,7 @@ table! {
             |At { x, y, d, .. }| x.eq(y).select(d * 0.5, x.gt(y).select(d, 0.0)),
             |At { x, y, d, .. }| x.eq(y).select(d * 0.5, x.lt(y).select(d, 0.0)),
         ],
-        c: "ox_max($0, $1)", wgsl: "ox_max($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
+        c: "ox_max($0, $1)", wgsl: "ox_max_$t($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
     }
     Min: BINARY {
         name: "minimum", commutative: true, on_bool: Some(Ew::And), real: |[x, y, _], _| special::minimum(x, y),
@@ -343,7 +344,7 @@ table! {
             |At { x, y, d, .. }| x.eq(y).select(d * 0.5, x.lt(y).select(d, 0.0)),
             |At { x, y, d, .. }| x.eq(y).select(d * 0.5, x.gt(y).select(d, 0.0)),
         ],
-        c: "ox_min($0, $1)", wgsl: "ox_min($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
+        c: "ox_min($0, $1)", wgsl: "ox_min_$t($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
     }
     Atan2: BINARY {
         name: "arctan2", cost: 10, takes: Takes::Float, real: |[x, y, _], _| x.atan2(y),
@@ -351,7 +352,7 @@ table! {
             |At { x, y, d, .. }| d * (y / (x * x + y * y)),
             |At { x, y, d, .. }| -(d * (x / (x * x + y * y))),
         ],
-        c: "atan2($0, $1)", wgsl: "atan2($0, $1)", domain: &[(0.3, 2.0)],
+        c: "atan2($0, $1)", wgsl: "ox_atan2($0, $1)", domain: &[(0.3, 2.0)],
     }
     Hypot: BINARY {
         name: "hypot", cost: 10, takes: Takes::Float, commutative: true, real: |[x, y, _], _| x.hypot(y),
@@ -371,7 +372,7 @@ table! {
     }
     NextAfter: BINARY {
         name: "nextafter", takes: Takes::Float, real: |[x, y, _], dtype| special::next_after(x, y, dtype),
-        c: "nextafter($0, $1)", wgsl: "ox_nextafter($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
+        c: "nextafter($0, $1)", wgsl: "ox_nextafter_$d($0, $1)", domain: &[(-2.0, -0.1), (0.1, 2.0)],
     }
     CopySign: BINARY {
         name: "copysign", takes: Takes::Float, real: |[x, y, _], _| x.copysign(y),
@@ -384,23 +385,23 @@ table! {
     }
     Ne: COMPARISON {
         name: "not_equal", commutative: true, real: |[x, y, _], _| f64::from(x != y),
-        int: Some(|[x, y, _], _| i128::from(x != y)), c: "$0 != $1", wgsl: "$0 != $1",
+        int: Some(|[x, y, _], _| i128::from(x != y)), c: "$0 != $1", wgsl: "!($0 == $1)",
     }
     Lt: COMPARISON {
         name: "less", real: |[x, y, _], _| f64::from(x < y), int: Some(|[x, y, _], _| i128::from(x < y)),
-        c: "$0 < $1", wgsl: "$0 < $1",
+        c: "$0 < $1", wgsl: "ox_lt_$t($0, $1)",
     }
     Le: COMPARISON {
         name: "less_equal", real: |[x, y, _], _| f64::from(x <= y), int: Some(|[x, y, _], _| i128::from(x <= y)),
-        c: "$0 <= $1", wgsl: "$0 <= $1",
+        c: "$0 <= $1", wgsl: "ox_le_$t($0, $1)",
     }
     Gt: COMPARISON {
         name: "greater", real: |[x, y, _], _| f64::from(x > y), int: Some(|[x, y, _], _| i128::from(x > y)),
-        c: "$0 > $1", wgsl: "$0 > $1",
+        c: "$0 > $1", wgsl: "ox_lt_$t($1, $0)",
     }
     Ge: COMPARISON {
         name: "greater_equal", real: |[x, y, _], _| f64::from(x >= y), int: Some(|[x, y, _], _| i128::from(x >= y)),
-        c: "$0 >= $1", wgsl: "$0 >= $1",
+        c: "$0 >= $1", wgsl: "ox_le_$t($1, $0)",
     }
     And: LOGICAL {
         name: "logical_and", int: Some(|[x, y, _], _| x & y), c: "$0 && $1", wgsl: "$0 && $1",
@@ -549,12 +550,12 @@ impl Ew {
         i < self.row().gradient.len() && !(self.takes_condition() && i == 0)
     }
 
-    /// Text of the op in CUDA C++; `$0`, `$1`, `$2` stand for the operands, `$t` for their type.
+    /// Text of the op in CUDA C++, for [`crate::codegen::expand`].
     pub const fn c_text(self) -> &'static str {
         self.row().c
     }
 
-    /// Text of the op in WGSL.
+    /// Text of the op in WGSL; empty if the op cannot be written there.
     pub const fn wgsl_text(self) -> &'static str {
         self.row().wgsl
     }

@@ -64,6 +64,14 @@ pub enum Error {
         /// The device's name.
         device: &'static str,
     },
+    /// The device cannot be used (any more).
+    #[error("{device}: {message}")]
+    Device {
+        /// The device's name.
+        device: &'static str,
+        /// What happened, and what to do about it.
+        message: String,
+    },
     /// The run was cancelled between two instructions.
     #[error("cancelled")]
     Cancelled,

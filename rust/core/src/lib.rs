@@ -6,6 +6,9 @@
 
 pub mod autodiff;
 pub mod builder;
+pub mod codegen;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod device;
 mod display;
 pub mod dtype;

@@ -20,7 +20,7 @@ pub enum Place {
     Arena(usize),
 }
 
-/// Alignment of everything in an arena: one cache line.
+/// Alignment of everything in an arena, at least: one cache line.
 pub const ARENA_ALIGN: usize = 64;
 
 /// An operand or result of a step.
@@ -72,7 +72,13 @@ impl Plan {
     /// Orders and places a graph: any graph without pending replacements, optimised or not.
     /// `source_nodes` is set to its own number of nodes.
     pub fn build(graph: &Graph) -> Result<Self> {
-        build::build(graph, &graph.donations)
+        Self::build_aligned(graph, ARENA_ALIGN)
+    }
+
+    /// [`Plan::build`] with arenas in which everything lies at multiples of `alignment`, a power of two
+    /// that is at least [`ARENA_ALIGN`].
+    pub fn build_aligned(graph: &Graph, alignment: usize) -> Result<Self> {
+        build::build(graph, &graph.donations, alignment)
     }
 
     /// Number of instructions, those of sub-plans counted once.

@@ -134,6 +134,22 @@ impl Scalar {
         }
     }
 
+    /// The element that lies in the first bytes of `bytes`, little-endian; missing bytes count as 0.
+    pub fn from_le_bytes(bytes: &[u8], dtype: DType) -> Self {
+        let mut word = [0u8; 8];
+        let size = dtype.size().min(bytes.len());
+        word[..size].copy_from_slice(&bytes[..size]);
+        let bits = u64::from_le_bytes(word);
+        let value = match dtype {
+            DType::F16 => f16::from_bits(bits as u16).to_f64(),
+            DType::BF16 => bf16::from_bits(bits as u16).to_f64(),
+            DType::F32 => f64::from(f32::from_bits(bits as u32)),
+            DType::F64 => f64::from_bits(bits),
+            _ => return Self::from_u64(bits, dtype),
+        };
+        Self::from_f64(value, dtype)
+    }
+
     /// The element's bytes, little-endian, padded with zeros to eight.
     pub fn to_le_bytes(self) -> [u8; 8] {
         let word = match self.dtype {

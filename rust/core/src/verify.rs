@@ -2,7 +2,9 @@
 
 use crate::infer::infer;
 use crate::kernel::{Instr, Kernel};
-use crate::{DType, Error, Graph, Node, Op, Result, TensorType, Value};
+use crate::op::ReduceKind;
+use crate::plan::Step;
+use crate::{DType, Error, Graph, Op, Result, Shape, TensorType, Value};
 
 fn broken(message: String) -> Error {
     Error::Internal(message)
@@ -27,7 +29,10 @@ pub fn graph(graph: &Graph) -> Result<()> {
                 }
                 inputs += 1;
             }
-            Op::Fused(k) => kernel(k, graph, node).map_err(located)?,
+            Op::Fused(k) => {
+                let operands: Vec<TensorType> = node.inputs.iter().map(|&v| graph.ty(v).clone()).collect();
+                kernel(k, &operands, &node.types).map_err(located)?
+            }
             op => {
                 let operands: Vec<TensorType> = node.inputs.iter().map(|&v| graph.ty(v).clone()).collect();
                 let types = infer(op, &operands).map_err(located)?;
@@ -59,14 +64,14 @@ fn value(graph: &Graph, v: Value) -> Result<()> {
     if exists { Ok(()) } else { Err(broken(format!("value {}.{} does not exist", v.node.0, v.index))) }
 }
 
-/// Checks a kernel against its node's operands and result types.
-fn kernel(kernel: &Kernel, graph: &Graph, node: &Node) -> Result<()> {
-    let points = kernel.space.iter().product::<usize>();
+/// Checks a kernel against the types of its operands and results: running it then reads and writes only
+/// what they have, and its registers hold what its ops expect.
+pub fn kernel(kernel: &Kernel, operands: &[TensorType], results: &[TensorType]) -> Result<()> {
+    let points = Shape(kernel.space.clone()).check()?.numel();
     for (i, load) in kernel.loads.iter().enumerate() {
-        let Some(&v) = node.inputs.get(load.operand as usize) else {
+        let Some(ty) = operands.get(load.operand as usize) else {
             return Err(broken(format!("load {i} of operand {}, which does not exist", load.operand)));
         };
-        let ty = graph.ty(v);
         if load.dtype != ty.dtype || load.strides.len() != kernel.space.len() {
             return Err(broken(format!("load {i} does not fit operand {ty:?} and space {:?}", kernel.space)));
         }
@@ -122,15 +127,33 @@ fn kernel(kernel: &Kernel, graph: &Graph, node: &Node) -> Result<()> {
             if known(r.register)? != r.dtype {
                 return Err(broken(format!("register {} is reduced as {}", r.register, r.dtype)));
             }
+            if matches!(r.kind, ReduceKind::Any | ReduceKind::All) != (r.dtype == DType::Bool) {
+                return Err(broken(format!("{:?} of {}", r.kind, r.dtype)));
+            }
             vec![r.dtype]
         }
         None if kernel.reduced > 0 => return Err(broken("reduced axes without reduction".into())),
         None => kernel.stores.iter().map(|&r| known(r)).collect::<Result<_>>()?,
     };
     let outer: usize = kernel.space[..kernel.space.len() - kernel.reduced].iter().product();
-    let fits = stored.len() == node.types.len()
-        && node.types.iter().zip(&stored).all(|(ty, &dtype)| ty.dtype == dtype && ty.shape.numel() == outer);
-    if fits { Ok(()) } else { Err(broken(format!("stores {outer} of {stored:?} as {:?}", node.types))) }
+    let fits = stored.len() == results.len()
+        && results.iter().zip(&stored).all(|(ty, &dtype)| ty.dtype == dtype && ty.shape.numel() == outer);
+    if fits { Ok(()) } else { Err(broken(format!("stores {outer} of {stored:?} as {results:?}"))) }
+}
+
+/// Checks that a step's operands and results have the types that its op's rule says: kernels of devices
+/// rely on it.
+pub fn step(step: &Step) -> Result<()> {
+    let operands: Vec<TensorType> = step.inputs.iter().map(|o| o.ty.clone()).collect();
+    let results: Vec<TensorType> = step.outputs.iter().map(|o| o.ty.clone()).collect();
+    if let Op::Fused(k) = &step.op {
+        return kernel(k, &operands, &results);
+    }
+    let types = infer(&step.op, &operands)?;
+    if types.as_slice() == results {
+        return Ok(());
+    }
+    Err(broken(format!("{}: expected results {types:?}, got {results:?}", step.op.name())))
 }
 
 /// Checks that no step of a plan reads what is not there or has been written over: executes the plan
@@ -202,9 +225,9 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::NodeId;
     use crate::kernel::Load;
     use crate::op::Ew;
+    use crate::{Node, NodeId};
 
     fn node(number: u32) -> Value {
         Value { node: NodeId(number), index: 0 }

@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use oxhorn_core::device::{BufferRef, MemoryStats};
-use oxhorn_core::{Buffer, Device, Error, Executable, Plan, Result};
+use oxhorn_core::{Buffer, Device, Executable, Plan, Result};
 
 use crate::executable::CpuExecutable;
 use crate::memory::{Allocator, CpuBuffer};
@@ -87,10 +87,8 @@ impl Device for CpuDevice {
         Ok(Arc::new(CpuBuffer::zeros(&self.shared.allocator, len)?))
     }
 
-    fn download(&self, buffer: &dyn Buffer) -> Result<Vec<u8>> {
-        let bytes =
-            buffer.host_bytes().ok_or(Error::Internal("download: buffer of another device".into()))?;
-        Ok(bytes.to_vec())
+    fn holds(&self, buffer: &dyn Buffer) -> bool {
+        buffer.host_bytes().is_some()
     }
 
     fn wants_blocks(&self) -> bool {

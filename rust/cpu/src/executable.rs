@@ -235,12 +235,21 @@ impl CpuExecutable {
         let frame = Frame { bases: &state.bases, pool: &pool, cancel, cancelled: Cell::new(false) };
 
         let mut aligned_copies = SmallVec::<[Memory; 2]>::new();
+        let mut host_copies = SmallVec::<[Vec<u8>; 2]>::new();
         for (i, (buffer, ty)) in inputs.iter().zip(&self.inputs).enumerate() {
             let bytes = ty.bytes();
-            let pointer = address(buffer).filter(|_| buffer.len() >= bytes);
-            let Some(mut pointer) = pointer else {
-                let message = format!("run: input {i}: expected {bytes} bytes on the host, got {buffer:?}");
+            if buffer.len() < bytes {
+                let message = format!("run: input {i}: expected {bytes} bytes, got {buffer:?}");
                 return Err(Error::Internal(message));
+            }
+            let mut pointer = match address(buffer) {
+                Some(pointer) => pointer,
+                None => {
+                    let copy = buffer.to_host()?;
+                    let pointer = copy.as_ptr();
+                    host_copies.push(copy);
+                    pointer
+                }
             };
             if !(pointer as usize).is_multiple_of(ty.dtype.size()) {
                 let copy = self.shared.allocator.allocate(bytes)?;
@@ -311,8 +320,8 @@ mod tests {
     use smallvec::smallvec;
 
     use super::*;
-    use crate::testing::one_step;
     use crate::{CpuDevice, ForeignBuffer};
+    use oxhorn_core::conformance::one_step;
 
     /// y = -x over `n` elements, x donated.
     fn negate(n: usize) -> Plan {

@@ -84,7 +84,7 @@ impl Runtime {
     pub fn compile(&self, graph: Graph) -> Result<Arc<dyn Executable>> {
         let source_nodes = graph.len();
         let graph = optimise(graph, &self.options)?;
-        let mut plan = Plan::build(&graph)?;
+        let mut plan = Plan::build_aligned(&graph, self.device.alignment())?;
         plan.source_nodes = source_nodes;
         Ok(self.device.compile(plan)?)
     }

@@ -114,8 +114,7 @@ impl Tensor {
 
     /// A copy of the bytes, little-endian and row-major.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let buffer = self.buffer()?;
-        Ok(Runtime::current().device().download(buffer.as_ref())?)
+        Ok(self.buffer()?.to_host()?)
     }
 
     /// A copy of the elements; `T` must be the tensor's dtype.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use oxhorn_core::{DType, Graph, Scalar, TensorType, Value};
+use oxhorn_core::{Graph, Scalar, TensorType, Value};
 use rustc_hash::FxHashMap;
 
 use crate::context::{self, Build, Context, Scope};
@@ -188,7 +188,7 @@ impl Trace {
         if let Some(&value) = state.captured.get(&key) {
             return Ok(value);
         }
-        if let Some(value) = constant(tensor) {
+        if let Some(value) = constant(tensor)? {
             return Ok(state
                 .graph
                 .add1(oxhorn_core::op::Full { shape: tensor.shape().clone(), value }, &[])?);
@@ -325,23 +325,13 @@ impl Trace {
     }
 }
 
-/// The value of a concrete tensor of one element that the host can read: it becomes a constant that
-/// passes can fold, not an input.
-fn constant(tensor: &Tensor) -> Option<Scalar> {
-    let bytes = match tensor.repr() {
-        Repr::Concrete { buffer, .. } if tensor.shape().rank() == 0 => buffer.host_bytes()?,
-        _ => return None,
-    };
-    let dtype = tensor.dtype();
-    let mut word = [0u8; 8];
-    word.get_mut(..dtype.size())?.copy_from_slice(bytes.get(..dtype.size())?);
-    let bits = u64::from_le_bytes(word);
-    Some(match dtype {
-        DType::F16 => Scalar::from_f64(half::f16::from_bits(bits as u16).to_f64(), dtype),
-        DType::BF16 => Scalar::from_f64(half::bf16::from_bits(bits as u16).to_f64(), dtype),
-        DType::F32 => Scalar::from_f64(f64::from(f32::from_bits(bits as u32)), dtype),
-        DType::F64 => Scalar::from_f64(f64::from_bits(bits), dtype),
-        // from_u64 wraps to the dtype's width with the right sign.
-        _ => Scalar::from_u64(bits, dtype),
-    })
+/// The value of a concrete scalar tensor: it becomes a constant that passes can fold, not an input.
+fn constant(tensor: &Tensor) -> Result<Option<Scalar>> {
+    match tensor.repr() {
+        Repr::Concrete { buffer, .. } if tensor.shape().rank() == 0 => {
+            let bytes = buffer.to_host()?;
+            Ok(Some(Scalar::from_le_bytes(&bytes, tensor.dtype())))
+        }
+        _ => Ok(None),
+    }
 }

@@ -2,11 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::ARENA_ALIGN;
-
 /// What is free below the highest offset ever used.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Arena {
+    alignment: usize,
     /// Size of each hole by its offset.
     holes: BTreeMap<usize, usize>,
     /// (size, offset) of each hole.
@@ -15,9 +14,19 @@ pub(super) struct Arena {
 }
 
 impl Arena {
+    /// An empty arena in which places are multiples of `alignment`.
+    pub fn new(alignment: usize) -> Self {
+        Self { alignment, holes: BTreeMap::new(), by_size: BTreeSet::new(), end: 0 }
+    }
+
+    /// What places are multiples of.
+    pub fn alignment(&self) -> usize {
+        self.alignment
+    }
+
     /// A place for `bytes`, a multiple of the alignment.
     pub fn take(&mut self, bytes: usize) -> usize {
-        let size = bytes.next_multiple_of(ARENA_ALIGN);
+        let size = bytes.next_multiple_of(self.alignment);
         if size == 0 {
             return 0;
         }
@@ -43,7 +52,7 @@ impl Arena {
 
     /// Gives a place back.
     pub fn give(&mut self, offset: usize, bytes: usize) {
-        let (mut offset, mut size) = (offset, bytes.next_multiple_of(ARENA_ALIGN));
+        let (mut offset, mut size) = (offset, bytes.next_multiple_of(self.alignment));
         if size == 0 {
             return;
         }
@@ -81,12 +90,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::plan::ARENA_ALIGN;
 
     proptest! {
         #![proptest_config(crate::passes::testing::cases(200))]
         #[test]
-        fn places_do_not_overlap(ops in prop::collection::vec((0usize..500, any::<u8>()), 1..200)) {
-            let mut arena = Arena::default();
+        fn places_do_not_overlap(wide in any::<bool>(), ops in prop::collection::vec((0usize..500, any::<u8>()), 1..200)) {
+            let alignment = if wide { 256 } else { ARENA_ALIGN };
+            let mut arena = Arena::new(alignment);
             let mut live: Vec<(usize, usize)> = Vec::new();
             for (bytes, choice) in ops {
                 if choice % 3 == 0 && !live.is_empty() {
@@ -94,7 +105,7 @@ mod tests {
                     arena.give(offset, bytes);
                 } else {
                     let offset = arena.take(bytes);
-                    prop_assert_eq!(offset % ARENA_ALIGN, 0);
+                    prop_assert_eq!(offset % alignment, 0);
                     prop_assert!(offset + bytes <= arena.size());
                     for &(o, b) in &live {
                         prop_assert!(bytes == 0 || b == 0 || offset + bytes <= o || o + b <= offset);

@@ -39,7 +39,7 @@ struct Builder<'g> {
 }
 
 /// Builds the plan of `graph` with the given (output, input) donations.
-pub(super) fn build(graph: &Graph, donations: &[(usize, usize)]) -> Result<Plan> {
+pub(super) fn build(graph: &Graph, donations: &[(usize, usize)], alignment: usize) -> Result<Plan> {
     if !graph.replacements().is_empty() {
         return Err(Error::Internal("plan: the graph has pending replacements".into()));
     }
@@ -49,7 +49,7 @@ pub(super) fn build(graph: &Graph, donations: &[(usize, usize)]) -> Result<Plan>
     let order = order.into_iter().map(Draft::Node);
     let drafts: Vec<Draft> = first_copies.into_iter().chain(order).chain(last_copies).collect();
     builder.lifetimes(&drafts);
-    let mut arena = Arena::default();
+    let mut arena = Arena::new(alignment);
     let mut steps = Vec::with_capacity(drafts.len());
     for (i, draft) in drafts.iter().enumerate() {
         steps.push(builder.step(i, draft, &mut arena)?);
@@ -271,7 +271,12 @@ impl<'g> Builder<'g> {
                         self.give(s, arena);
                     }
                 }
-                Ok(Step { op: node.op.clone(), inputs, outputs, plans: sub_plans(&node.op)? })
+                Ok(Step {
+                    op: node.op.clone(),
+                    inputs,
+                    outputs,
+                    plans: sub_plans(&node.op, arena.alignment())?,
+                })
             }
         }
     }
@@ -346,9 +351,9 @@ fn in_step<'t>(
         })
 }
 
-fn sub_plans(op: &Op) -> Result<Vec<Arc<Plan>>> {
+fn sub_plans(op: &Op, alignment: usize) -> Result<Vec<Arc<Plan>>> {
     let carried = |n: usize| (0..n).map(|i| (i, i)).collect::<Vec<_>>();
-    let plan = |graph: &Graph, donations: &[(usize, usize)]| build(graph, donations).map(Arc::new);
+    let plan = |graph: &Graph, donations: &[(usize, usize)]| build(graph, donations, alignment).map(Arc::new);
     match op {
         Op::Scan(s) => Ok(vec![plan(&s.body, &carried(s.carry))?]),
         Op::While(w) => Ok(vec![plan(&w.condition, &[])?, plan(&w.body, &carried(w.carry))?]),

@@ -13,19 +13,17 @@ mod pooling;
 mod random;
 mod softmax;
 mod sorting;
-#[cfg(test)]
-mod tests;
 
 use oxhorn_core::plan::Step;
-use oxhorn_core::{Error, Op, Result};
+use oxhorn_core::{Error, Op, Result, verify};
 
 use crate::fused;
 use crate::step::{Args, Layout, Task};
 
 /// Compiles one instruction; returns it with the number of instructions inside.
 pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Result<(Task, usize)> {
-    if !matches!(step.op, Op::Fused(_) | Op::Scan(_) | Op::While(_) | Op::Cond(_)) {
-        check(step)?;
+    if !matches!(step.op, Op::Scan(_) | Op::While(_) | Op::Cond(_)) {
+        verify::step(step)?;
     }
     let task = match &step.op {
         Op::Fused(kernel) => fused::compile(kernel, args, layout)?,
@@ -60,15 +58,4 @@ pub(crate) fn compile(step: &Step, args: &Args<'_>, layout: &mut Layout) -> Resu
         other => return Err(Error::Internal(format!("cpu: no kernel for {}", other.name()))),
     };
     Ok((task, 0))
-}
-
-/// Makes sure that the operands and results have the types that the op's rule says: kernels rely on it.
-fn check(step: &Step) -> Result<()> {
-    let inputs: Vec<_> = step.inputs.iter().map(|o| o.ty.clone()).collect();
-    let types = oxhorn_core::infer::infer(&step.op, &inputs)?;
-    if types.iter().eq(step.outputs.iter().map(|o| &o.ty)) {
-        return Ok(());
-    }
-    let got: Vec<_> = step.outputs.iter().map(|o| &o.ty).collect();
-    Err(Error::Internal(format!("{}: expected results {types:?}, got {got:?}", step.op.name())))
 }

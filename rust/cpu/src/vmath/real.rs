@@ -779,7 +779,7 @@ mod tests {
             f32::NAN,
         ];
         let mut pairs: Vec<(f32, f32)> = bases.iter().flat_map(|&x| exponents.map(|y| (x, y))).collect();
-        let mut random = crate::testing::Random(3);
+        let mut random = oxhorn_core::conformance::Random(3);
         pairs
             .extend((0..200_000).map(|_| {
                 ((random.unit() * 20.0).exp2() as f32 * 1e-3, (random.unit() * 20.0 - 10.0) as f32)

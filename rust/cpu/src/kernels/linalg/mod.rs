@@ -200,7 +200,7 @@ fn task<T: Element<Wide = f64>>(kind: LinalgKind, args: &Args<'_>) -> Task {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::testing::Random;
+    use oxhorn_core::conformance::Random;
 
     pub fn random(rows: usize, columns: usize, seed: u64) -> Matrix {
         let mut random = Random(seed);

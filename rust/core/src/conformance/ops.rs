@@ -1,12 +1,14 @@
 //! Structural ops against core's reference, through the whole way: graph, passes, plan, executable.
 
-use oxhorn_core::op::*;
-use oxhorn_core::passes::{PassOptions, optimise};
-use oxhorn_core::reference::{HostTensor, evaluate};
-use oxhorn_core::{DType, Graph, Op, Plan, Scalar, Shape, TensorType, Value};
+#![allow(missing_docs)] // the names say what is checked
+
 use smallvec::{SmallVec, smallvec};
 
-use crate::testing::{Random, Tensor, close, run};
+use super::{Random, Subject, Tensor, close};
+use crate::op::*;
+use crate::passes::{PassOptions, optimise};
+use crate::reference::{HostTensor, evaluate};
+use crate::{DType, Graph, Op, Plan, Scalar, Shape, TensorType, Value};
 
 fn host(x: &Tensor) -> HostTensor {
     HostTensor::from_bytes(x.ty.clone(), &x.bytes()).unwrap()
@@ -16,8 +18,9 @@ fn tensor(x: &HostTensor) -> Tensor {
     Tensor { ty: x.ty.clone(), values: (0..x.len()).map(|i| x.get(i)).collect() }
 }
 
-/// Runs a graph on the CPU and by the reference.
-pub(crate) fn check_graph(
+/// Runs a graph on the device and by the reference.
+fn check_graph(
+    subject: &dyn Subject,
     graph: &Graph,
     inputs: &[Tensor],
     ulps: f64,
@@ -28,7 +31,7 @@ pub(crate) fn check_graph(
     let expected: Vec<Tensor> = evaluate(graph, &hosts).unwrap().iter().map(tensor).collect();
     let optimised = optimise(graph.clone(), &PassOptions::default()).unwrap();
     let plan = Plan::build(&optimised).unwrap();
-    let got = run(&plan, inputs);
+    let got = subject.run(&plan, inputs);
     for (got, expected) in got.iter().zip(&expected) {
         close(got, expected, ulps, floor, what);
     }
@@ -36,14 +39,14 @@ pub(crate) fn check_graph(
 }
 
 /// One op on these operands.
-fn check(op: impl Into<Op>, inputs: &[Tensor], ulps: f64, floor: f64) {
+fn check(subject: &dyn Subject, op: impl Into<Op>, inputs: &[Tensor], ulps: f64, floor: f64) {
     let op = op.into();
     let mut graph = Graph::new();
     let values: Vec<Value> = inputs.iter().map(|x| graph.input(x.ty.clone())).collect();
     let types: Vec<&TensorType> = inputs.iter().map(|x| &x.ty).collect();
     let what = format!("{op:?} {types:?}");
     graph.outputs = graph.add(op, &values).unwrap().to_vec();
-    check_graph(&graph, inputs, ulps, floor, &what);
+    check_graph(subject, &graph, inputs, ulps, floor, &what);
 }
 
 const NUMERIC: [DType; 12] = [
@@ -90,23 +93,21 @@ fn sum_floor(dtype: DType) -> f64 {
     }
 }
 
-#[test]
-fn softmax_along_any_axis() {
+pub fn softmax_along_any_axis(subject: &dyn Subject) {
     let mut random = Random(10);
     for (shape, axis) in SHAPES {
         for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
             let x = Tensor::random(dtype, shape, &mut random);
-            check(Softmax { axis }, std::slice::from_ref(&x), 20.0, 0.0);
-            check(LogSoftmax { axis }, &[x], 20.0, 0.0);
+            check(subject, Softmax { axis }, std::slice::from_ref(&x), 20.0, 0.0);
+            check(subject, LogSoftmax { axis }, &[x], 20.0, 0.0);
         }
     }
     let hard = Tensor::new(DType::F32, &[2, 3], [1e30, -1e30, 0.0, f64::NEG_INFINITY, 3.0, 3.0]);
-    check(Softmax { axis: 1 }, std::slice::from_ref(&hard), 4.0, 0.0);
-    check(LogSoftmax { axis: 1 }, &[hard], 4.0, 0.0);
+    check(subject, Softmax { axis: 1 }, std::slice::from_ref(&hard), 4.0, 0.0);
+    check(subject, LogSoftmax { axis: 1 }, &[hard], 4.0, 0.0);
 }
 
-#[test]
-fn running_totals() {
+pub fn running_totals(subject: &dyn Subject) {
     let mut random = Random(11);
     for (shape, axis) in SHAPES {
         for dtype in NUMERIC {
@@ -122,14 +123,13 @@ fn running_totals() {
                 if kind == CumulativeKind::LogSumExp && !dtype.is_float() {
                     continue;
                 }
-                check(Cumulative { kind, axis, reverse }, std::slice::from_ref(&x), 4.0, 1e-4);
+                check(subject, Cumulative { kind, axis, reverse }, std::slice::from_ref(&x), 4.0, 1e-4);
             }
         }
     }
 }
 
-#[test]
-fn positions_of_extrema() {
+pub fn positions_of_extrema(subject: &dyn Subject) {
     let mut random = Random(12);
     let short_rows: [(&[usize], usize); 3] = [(&[300, 10], 1), (&[37, 64], 1), (&[50, 1], 1)];
     let shapes = SHAPES.into_iter().chain(short_rows);
@@ -141,14 +141,13 @@ fn positions_of_extrema() {
                 x.values[at] = Scalar::from_f64(f64::NAN, dtype);
             }
             for kind in [ArgKind::Max, ArgKind::Min] {
-                check(ArgReduce { kind, axis }, std::slice::from_ref(&x), 0.0, 0.0);
+                check(subject, ArgReduce { kind, axis }, std::slice::from_ref(&x), 0.0, 0.0);
             }
         }
     }
 }
 
-#[test]
-fn sorting() {
+pub fn sorting(subject: &dyn Subject) {
     let mut random = Random(13);
     for (shape, axis) in SHAPES {
         for dtype in NUMERIC {
@@ -160,26 +159,24 @@ fn sorting() {
                 }
             }
             for descending in [false, true] {
-                check(Sort { axis, descending }, std::slice::from_ref(&x), 0.0, 0.0);
+                check(subject, Sort { axis, descending }, std::slice::from_ref(&x), 0.0, 0.0);
             }
             let n = *shape.last().unwrap();
             for k in [0, 1.min(n), 3.min(n), n] {
-                check(TopK { k }, std::slice::from_ref(&x), 0.0, 0.0);
+                check(subject, TopK { k }, std::slice::from_ref(&x), 0.0, 0.0);
             }
         }
     }
 }
 
-#[test]
-fn random_bits() {
+pub fn random_bits(subject: &dyn Subject) {
     for shape in [&[][..], &[1], &[7, 3], &[0], &[100_000]] {
         let key = Tensor::new(DType::U32, &[2], [123_456_789.0, 42.0]);
-        check(RandomBits { shape: shape.into() }, &[key], 0.0, 0.0);
+        check(subject, RandomBits { shape: shape.into() }, &[key], 0.0, 0.0);
     }
 }
 
-#[test]
-fn padding() {
+pub fn padding(subject: &dyn Subject) {
     let mut random = Random(14);
     for _ in 0..150 {
         let rank = random.below(4);
@@ -193,12 +190,13 @@ fn padding() {
         let (low, high) = (pads(), pads());
         let pad = Pad { low, high, interior };
         if pad.infer(&[x.ty.clone(), value.ty.clone()]).is_ok() {
-            check(pad, &[x, value], 0.0, 0.0);
+            check(subject, pad, &[x, value], 0.0, 0.0);
         }
     }
     let x = Tensor::random(DType::F32, &[20, 60, 60], &mut random);
     let value = Tensor::random(DType::F32, &[], &mut random);
     check(
+        subject,
         Pad { low: smallvec![0, 1, 1], high: smallvec![0, 1, 2], interior: smallvec![0, 0, 0] },
         &[x, value],
         0.0,
@@ -206,8 +204,7 @@ fn padding() {
     );
 }
 
-#[test]
-fn concatenation() {
+pub fn concatenation(subject: &dyn Subject) {
     let mut random = Random(15);
     for (shape, axis) in SHAPES {
         for dtype in [DType::F32, DType::Bool, DType::F16, DType::I64] {
@@ -219,13 +216,12 @@ fn concatenation() {
                     Tensor::random(dtype, &shape, &mut random)
                 })
                 .collect();
-            check(Concat { axis }, &parts, 0.0, 0.0);
+            check(subject, Concat { axis }, &parts, 0.0, 0.0);
         }
     }
 }
 
-#[test]
-fn slices_at_run_time() {
+pub fn slices_at_run_time(subject: &dyn Subject) {
     let mut random = Random(16);
     for round in 0..60 {
         let rank = random.below(4);
@@ -235,14 +231,19 @@ fn slices_at_run_time() {
         let dtype = DType::ALL[random.below(13)];
         let x = Tensor::random(dtype, &shape, &mut random);
         let start = indices(&[rank], 6, round % 2 == 0, &mut random);
-        check(DynamicSlice { sizes: sizes.as_slice().into() }, &[x.clone(), start.clone()], 0.0, 0.0);
+        check(
+            subject,
+            DynamicSlice { sizes: sizes.as_slice().into() },
+            &[x.clone(), start.clone()],
+            0.0,
+            0.0,
+        );
         let update = Tensor::random(dtype, &sizes, &mut random);
-        check(DynamicUpdateSlice, &[x, update, start], 0.0, 0.0);
+        check(subject, DynamicUpdateSlice, &[x, update, start], 0.0, 0.0);
     }
 }
 
-#[test]
-fn gathers() {
+pub fn gathers(subject: &dyn Subject) {
     let mut random = Random(17);
     for (round, (shape, axis)) in SHAPES.into_iter().filter(|(s, a)| s[*a] > 0).enumerate() {
         for dtype in [DType::F32, DType::Bool, DType::F16, DType::I64] {
@@ -250,29 +251,28 @@ fn gathers() {
             let x = Tensor::random(dtype, shape, &mut random);
             for places in [&[][..], &[4], &[2, 3], &[0]] {
                 let i = indices(places, shape[axis], wide, &mut random);
-                check(Gather { axis }, &[x.clone(), i], 0.0, 0.0);
+                check(subject, Gather { axis }, &[x.clone(), i], 0.0, 0.0);
             }
             let mut along = shape.to_vec();
             along[axis] = 6;
             let i = indices(&along, shape[axis], wide, &mut random);
-            check(GatherAlong { axis }, &[x.clone(), i.clone()], 0.0, 0.0);
+            check(subject, GatherAlong { axis }, &[x.clone(), i.clone()], 0.0, 0.0);
             if dtype != DType::Bool {
                 let updates = Tensor::random(dtype, &along, &mut random);
-                check(ScatterAlong { axis }, &[x.clone(), i, updates], 4.0, sum_floor(dtype));
+                check(subject, ScatterAlong { axis }, &[x.clone(), i, updates], 4.0, sum_floor(dtype));
             }
             for depth in 0..=shape.len() {
                 if shape.contains(&0) {
                     continue;
                 }
                 let i = indices(&[5, depth], 6, wide, &mut random);
-                check(GatherNd, &[x.clone(), i], 0.0, 0.0);
+                check(subject, GatherNd, &[x.clone(), i], 0.0, 0.0);
             }
         }
     }
 }
 
-#[test]
-fn scatters() {
+pub fn scatters(subject: &dyn Subject) {
     let mut random = Random(18);
     let modes = [ScatterMode::Set, ScatterMode::Add, ScatterMode::Mul, ScatterMode::Max, ScatterMode::Min];
     for mode in modes {
@@ -284,7 +284,7 @@ fn scatters() {
                 let i = indices(&[count, depth], 5, count % 2 == 0, &mut random);
                 let updates: Vec<usize> = [&[count], &shape[depth..]].concat();
                 let updates = Tensor::random(dtype, &updates, &mut random);
-                check(ScatterNd { mode }, &[x, i, updates], 8.0, sum_floor(dtype));
+                check(subject, ScatterNd { mode }, &[x, i, updates], 8.0, sum_floor(dtype));
             }
         }
     }
@@ -292,11 +292,10 @@ fn scatters() {
     let x = Tensor::random(DType::F32, &[100, 64], &mut random);
     let i = indices(&[2000, 1], 99, false, &mut random);
     let updates = Tensor::random(DType::F32, &[2000, 64], &mut random);
-    check(ScatterNd { mode: ScatterMode::Add }, &[x, i, updates], 8.0, 1e-5);
+    check(subject, ScatterNd { mode: ScatterMode::Add }, &[x, i, updates], 8.0, 1e-5);
 }
 
-#[test]
-fn products() {
+pub fn products(subject: &dyn Subject) {
     let mut random = Random(19);
     for dtype in NUMERIC {
         for (batch, shared) in [(&[][..], false), (&[3], false), (&[2, 2], true), (&[0], false)] {
@@ -308,15 +307,14 @@ fn products() {
                 let a = Tensor::random(dtype, &shape(m, k, ta, batch), &mut random);
                 let b =
                     Tensor::random(dtype, &shape(k, n, tb, if shared { &[] } else { batch }), &mut random);
-                check(MatMul { transpose_a: ta, transpose_b: tb }, &[a, b], 4.0, 2e-5);
+                check(subject, MatMul { transpose_a: ta, transpose_b: tb }, &[a, b], 4.0, 2e-5);
             }
         }
     }
 }
 
 /// A scan whose carry and outputs depend on everything, in both directions.
-#[test]
-fn scans() {
+pub fn scans(subject: &dyn Subject) {
     let mut random = Random(20);
     let f = DType::F32;
     for length in [0usize, 1, 2, 5] {
@@ -334,14 +332,13 @@ fn scans() {
             let scan =
                 Scan { body: std::sync::Arc::new(body), carry: 2, xs: 1, length, reverse, blocks: None };
             let inputs = [&[3][..], &[3], &[length, 3], &[3]].map(|s| Tensor::random(f, s, &mut random));
-            check(scan, &inputs, 0.0, 0.0);
+            check(subject, scan, &inputs, 0.0, 0.0);
         }
     }
 }
 
 /// Blocks of a batch: what is cut and what is not, in both directions.
-#[test]
-fn scans_in_blocks() {
+pub fn scans_in_blocks(subject: &dyn Subject) {
     let mut random = Random(24);
     let f = DType::F32;
     for (length, reverse, count) in [(0usize, false, 2), (1, true, 3), (4, false, 1), (5, true, 4)] {
@@ -359,12 +356,11 @@ fn scans_in_blocks() {
         let rows = 2 * count;
         let inputs = [&[rows, 3][..], &[rows, 3], &[length, rows, 3], &[length, 3], &[rows, 3], &[3, 3]]
             .map(|s| Tensor::random(f, s, &mut random));
-        check(scan, &inputs, 0.0, 1e-5);
+        check(subject, scan, &inputs, 0.0, 1e-5);
     }
 }
 
-#[test]
-fn loops_and_branches() {
+pub fn loops_and_branches(subject: &dyn Subject) {
     let mut random = Random(21);
     let f = DType::F32;
     let scalar = TensorType::new(f, []);
@@ -395,7 +391,7 @@ fn loops_and_branches() {
         let mut inputs = [(); 4].map(|()| Tensor::random(f, &[], &mut random));
         inputs[0] = Tensor::new(f, &[], [0.0]);
         inputs[2] = Tensor::new(f, &[], [limit]);
-        check(op, &inputs, 0.0, 0.0);
+        check(subject, op, &inputs, 0.0, 0.0);
     }
     for predicate in [0.0, 1.0] {
         let branch = |op: Ew| {
@@ -407,12 +403,11 @@ fn loops_and_branches() {
         let op = Cond { then: branch(Ew::Add), otherwise: branch(Ew::Mul) };
         let x = [(); 2].map(|()| Tensor::random(f, &[], &mut random));
         let inputs = [Tensor::new(DType::Bool, &[], [predicate]), x[0].clone(), x[1].clone()];
-        check(op, &inputs, 0.0, 0.0);
+        check(subject, op, &inputs, 0.0, 0.0);
     }
 }
 
-#[test]
-fn convolutions() {
+pub fn convolutions(subject: &dyn Subject) {
     let mut random = Random(22);
     for dtype in [DType::F32, DType::F64, DType::F16, DType::BF16] {
         let spec = ConvSpec {
@@ -427,19 +422,19 @@ fn convolutions() {
         let y = op.infer(&[x.ty.clone(), w.ty.clone()]).unwrap()[0].clone();
         let dy = Tensor::random(dtype, &y.shape, &mut random);
         let floor = if dtype == DType::F64 { 1e-13 } else { 2e-5 };
-        check(op, &[x.clone(), w.clone()], 4.0, floor);
+        check(subject, op, &[x.clone(), w.clone()], 4.0, floor);
         check(
+            subject,
             ConvGradInput { spec: spec.clone(), input: x.ty.shape.clone() },
             &[dy.clone(), w.clone()],
             4.0,
             floor,
         );
-        check(ConvGradKernel { spec, kernel: w.ty.shape.clone() }, &[x, dy], 4.0, floor);
+        check(subject, ConvGradKernel { spec, kernel: w.ty.shape.clone() }, &[x, dy], 4.0, floor);
     }
 }
 
-#[test]
-fn pooling() {
+pub fn pooling(subject: &dyn Subject) {
     let mut random = Random(23);
     for dtype in [DType::F32, DType::F16, DType::I32] {
         let window = Window {
@@ -453,21 +448,20 @@ fn pooling() {
             let op = WindowReduce { kind, window: window.clone() };
             let y = op.infer(std::slice::from_ref(&x.ty)).unwrap()[0].clone();
             let dy = Tensor::random(dtype, &y.shape, &mut random);
-            check(op, std::slice::from_ref(&x), 4.0, 1e-3);
+            check(subject, op, std::slice::from_ref(&x), 4.0, 1e-3);
             if kind == ReduceKind::Sum {
                 let op = WindowScatterSum { window: window.clone(), input: x.ty.shape.clone() };
-                check(op, &[dy], 4.0, 4e-3);
+                check(subject, op, &[dy], 4.0, 4e-3);
                 continue;
             }
-            check(MaxScatter { kind, window: window.clone() }, &[x.clone(), dy], 4.0, 4e-3);
+            check(subject, MaxScatter { kind, window: window.clone() }, &[x.clone(), dy], 4.0, 4e-3);
             let v = Tensor::random(dtype, &x.ty.shape, &mut random);
-            check(MaxPick { kind, window: window.clone() }, &[x.clone(), v], 0.0, 0.0);
+            check(subject, MaxPick { kind, window: window.clone() }, &[x.clone(), v], 0.0, 0.0);
         }
     }
 }
 
-#[test]
-fn linear_algebra() {
+pub fn linear_algebra(subject: &dyn Subject) {
     let mut random = Random(24);
     for dtype in [DType::F32, DType::F64] {
         let a = Tensor::random(dtype, &[3, 4, 4], &mut random);
@@ -482,15 +476,16 @@ fn linear_algebra() {
                 .map(|(i, v)| v.as_f64() * 0.3 + if (i % 16) % 5 == 0 { 3.0 } else { 0.0 }),
         );
         for kind in [LinalgKind::Inv, LinalgKind::Det, LinalgKind::LuFactor, LinalgKind::Cholesky] {
-            check(Linalg { kind }, std::slice::from_ref(&well), 64.0, 1e-6);
+            check(subject, Linalg { kind }, std::slice::from_ref(&well), 64.0, 1e-6);
         }
-        check(Linalg { kind: LinalgKind::Solve }, &[well.clone(), b.clone()], 64.0, 1e-6);
+        check(subject, Linalg { kind: LinalgKind::Solve }, &[well.clone(), b.clone()], 64.0, 1e-6);
         for (lower, transpose) in [(true, false), (false, true)] {
             let kind = LinalgKind::TriangularSolve { lower, transpose };
-            check(Linalg { kind }, &[well.clone(), b.clone()], 64.0, 1e-6);
+            check(subject, Linalg { kind }, &[well.clone(), b.clone()], 64.0, 1e-6);
         }
         for complete in [false, true] {
             check(
+                subject,
                 Linalg { kind: LinalgKind::Qr { complete } },
                 &[Tensor::random(dtype, &[2, 3, 3], &mut random)],
                 64.0,

@@ -1,14 +1,16 @@
 //! Random kernels against a naive evaluation with core's scalar reference.
 
+#![allow(missing_docs)] // the names say what is checked
+
 use std::sync::Arc;
 
-use oxhorn_core::kernel::{Instr, Kernel, Load, Reduction};
-use oxhorn_core::op::{Ew, ReduceKind};
-use oxhorn_core::plan::Plan;
-use oxhorn_core::{DType, Op, Scalar, TensorType};
 use smallvec::{SmallVec, smallvec};
 
-use crate::testing::{Random, Tensor, close, one_step, run};
+use super::{Random, Subject, Tensor, close, one_step};
+use crate::kernel::{Instr, Kernel, Load, Reduction};
+use crate::op::{Ew, ReduceKind};
+use crate::plan::Plan;
+use crate::{DType, Op, Scalar, TensorType};
 
 /// Every register at every point, by core's reference functions.
 fn registers(kernel: &Kernel, operands: &[Tensor], point: &[usize]) -> Vec<Scalar> {
@@ -82,12 +84,12 @@ fn naive(kernel: &Kernel, operands: &[Tensor]) -> Vec<Tensor> {
     kernel.stores.iter().map(tensor).collect()
 }
 
-fn check(kernel: Kernel, operands: &[Tensor], ulps: f64, floor: f64) {
+fn check(subject: &dyn Subject, kernel: Kernel, operands: &[Tensor], ulps: f64, floor: f64) {
     let expected = naive(&kernel, operands);
     let types = |t: &[Tensor]| t.iter().map(|t| t.ty.clone()).collect::<Vec<_>>();
     let what = format!("{kernel:?}");
     let plan = one_step(Op::Fused(Arc::new(kernel)), &types(operands), &types(&expected), vec![]);
-    for (got, expected) in run(&plan, operands).iter().zip(&expected) {
+    for (got, expected) in subject.run(&plan, operands).iter().zip(&expected) {
         close(got, expected, ulps, floor, &what);
     }
 }
@@ -175,8 +177,7 @@ fn random_kernel(dtype: DType, dims: &[usize], random: &mut Random) -> (Kernel, 
     (kernel, operands)
 }
 
-#[test]
-fn random_maps_agree_with_the_reference() {
+pub fn random_maps_agree_with_the_reference(subject: &dyn Subject) {
     let mut random = Random(1);
     for round in 0..300 {
         let dtype = [DType::F32, DType::F32, DType::F64, DType::I32, DType::U8, DType::I64][round % 6];
@@ -186,12 +187,11 @@ fn random_maps_agree_with_the_reference() {
         for _ in 0..1 + random.below(3) {
             kernel.stores.push(random.below(registers as usize) as u32);
         }
-        check(kernel, &operands, 0.0, 0.0);
+        check(subject, kernel, &operands, 0.0, 0.0);
     }
 }
 
-#[test]
-fn random_maps_of_halves_agree_with_the_reference() {
+pub fn random_maps_of_halves_agree_with_the_reference(subject: &dyn Subject) {
     let mut random = Random(2);
     for round in 0..80 {
         let dtype = [DType::F16, DType::BF16][round % 2];
@@ -201,12 +201,11 @@ fn random_maps_of_halves_agree_with_the_reference() {
         for _ in 0..1 + random.below(3) {
             kernel.stores.push(random.below(registers as usize) as u32);
         }
-        check(kernel, &operands, 0.0, 0.0);
+        check(subject, kernel, &operands, 0.0, 0.0);
     }
 }
 
-#[test]
-fn random_reductions_agree_with_the_reference() {
+pub fn random_reductions_agree_with_the_reference(subject: &dyn Subject) {
     let mut random = Random(3);
     for round in 0..400 {
         let dtype =
@@ -227,12 +226,11 @@ fn random_reductions_agree_with_the_reference() {
             (ReduceKind::Sum, _) => 2e-2,
             _ => 0.0,
         };
-        check(kernel, &operands, ulps, floor);
+        check(subject, kernel, &operands, ulps, floor);
     }
 }
 
-#[test]
-fn logical_reductions() {
+pub fn logical_reductions(subject: &dyn Subject) {
     let mut random = Random(4);
     for kind in [ReduceKind::Any, ReduceKind::All] {
         for dims in [vec![7, 300], vec![40, 3], vec![1], vec![5, 0], vec![0, 5]] {
@@ -248,13 +246,12 @@ fn logical_reductions() {
                 reduction,
                 stores: smallvec![],
             };
-            check(kernel, &[x], 0.0, 0.0);
+            check(subject, kernel, &[x], 0.0, 0.0);
         }
     }
 }
 
-#[test]
-fn sums_of_a_million_are_accurate_along_any_axis() {
+pub fn sums_of_a_million_are_accurate_along_any_axis(subject: &dyn Subject) {
     let mut random = Random(5);
     for (dims, strides) in [
         (vec![1_000_000], vec![1isize]),
@@ -274,12 +271,11 @@ fn sums_of_a_million_are_accurate_along_any_axis() {
             reduction,
             stores: smallvec![],
         };
-        check(kernel, &[x], 2.0, 0.0);
+        check(subject, kernel, &[x], 2.0, 0.0);
     }
 }
 
-#[test]
-fn nan_survives_extrema() {
+pub fn nan_survives_extrema(subject: &dyn Subject) {
     for kind in [ReduceKind::Max, ReduceKind::Min] {
         for at in [0usize, 100, 299] {
             let mut values = vec![1.0; 300];
@@ -294,13 +290,12 @@ fn nan_survives_extrema() {
                 reduction,
                 stores: smallvec![],
             };
-            check(kernel, &[x], 0.0, 0.0);
+            check(subject, kernel, &[x], 0.0, 0.0);
         }
     }
 }
 
-#[test]
-fn updates_in_place_read_everything_before_they_write() {
+pub fn updates_in_place_read_everything_before_they_write(subject: &dyn Subject) {
     // m' = 0.9 m + g, then p' = p - m m', all of them donated: m is read after m' has been computed.
     let n = 3000;
     let f = DType::F32;
@@ -324,13 +319,12 @@ fn updates_in_place_read_everything_before_they_write() {
     let types = vec![TensorType::new(f, [n]); 3];
     let mut plan: Plan = one_step(Op::Fused(Arc::new(kernel)), &types, &types[..2], vec![]);
     plan.donations = vec![Some(0), Some(1)];
-    for (got, expected) in run(&plan, &operands).iter().zip(&expected) {
+    for (got, expected) in subject.run(&plan, &operands).iter().zip(&expected) {
         close(got, expected, 0.0, 0.0, "update");
     }
 }
 
-#[test]
-fn a_swap_in_place() {
+pub fn a_swap_in_place(subject: &dyn Subject) {
     let f = DType::F32;
     let kernel = Kernel {
         space: smallvec![2000],
@@ -345,14 +339,14 @@ fn a_swap_in_place() {
     let types = vec![TensorType::new(f, [2000]); 2];
     let mut plan = one_step(Op::Fused(Arc::new(kernel)), &types, &types, vec![]);
     plan.donations = vec![Some(0), Some(1)];
-    let got = run(&plan, &operands);
+    let got = subject.run(&plan, &operands);
     assert!(got[0].values == operands[1].values && got[1].values == operands[0].values);
 }
 
-/// Every pair of ops that runs as one micro-op, and pairs that look alike but must not: vectors and uniform
-/// operands in every place, and first results that something else needs too.
-#[test]
-fn every_pair() {
+/// Pairs of ops that a device may run as one, and pairs that look alike but must not: vectors and uniform
+/// operands in every place, and first results that something else needs too. Many cases: only for devices
+/// that have such pairs.
+pub fn every_pair(subject: &dyn Subject) {
     let f = DType::F32;
     let mut random = Random(8);
     let firsts = [Ew::Add, Ew::Sub, Ew::Mul, Ew::Div, Ew::Square];
@@ -387,17 +381,16 @@ fn every_pair() {
                 };
                 let operands: Vec<Tensor> = (0..3).map(|_| Tensor::random(f, &[n], &mut random)).collect();
                 // The reciprocal root rounds twice.
-                check(kernel.clone(), &operands, 2.0, 0.0);
+                check(subject, kernel.clone(), &operands, 2.0, 0.0);
                 kernel.stores = smallvec![4, 3];
-                check(kernel, &operands, 2.0, 0.0);
+                check(subject, kernel, &operands, 2.0, 0.0);
             }
         }
     }
 }
 
 /// Every row of the table on every dtype that it takes, on vectors and with a uniform operand.
-#[test]
-fn every_row_on_every_dtype() {
+pub fn every_row_on_every_dtype(subject: &dyn Subject) {
     let mut random = Random(8);
     for &op in Ew::ALL {
         for dtype in DType::ALL.into_iter().filter(|&d| op.accepts(d)) {
@@ -431,15 +424,14 @@ fn every_row_on_every_dtype() {
                     (Ew::LogAddExp, _) => 5e-7,
                     _ => 0.0,
                 };
-                check(kernel, &operands, 4.0, floor);
+                check(subject, kernel, &operands, 4.0, floor);
             }
         }
     }
 }
 
 /// Every cast, on values that both dtypes have and on some that they have not.
-#[test]
-fn every_cast() {
+pub fn every_cast(subject: &dyn Subject) {
     let special = [0.0, 1.0, -1.0, 0.3, -0.7, 2.5, 100.0, 127.0, -128.0, 1e-8, 65504.0];
     let awkward = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e30, -0.0];
     for from in DType::ALL {
@@ -458,14 +450,13 @@ fn every_cast() {
                 reduction: None,
                 stores: smallvec![1],
             };
-            check(kernel, &[x], 0.0, 0.0);
+            check(subject, kernel, &[x], 0.0, 0.0);
         }
     }
 }
 
 /// Arguments beyond the reach of the vectorised sine among those within.
-#[test]
-fn angles_of_any_size() {
+pub fn angles_of_any_size(subject: &dyn Subject) {
     for dtype in [DType::F32, DType::F64] {
         for op in [Ew::Sin, Ew::Cos, Ew::Tan] {
             let values = (0..200).map(|i| if i % 70 == 3 { 1e7 + f64::from(i) } else { f64::from(i) * 0.1 });
@@ -479,14 +470,12 @@ fn angles_of_any_size() {
                 reduction: None,
                 stores: smallvec![1],
             };
-            check(kernel, &[x], 4.0, 0.0);
+            check(subject, kernel, &[x], 4.0, 0.0);
         }
     }
 }
 
-#[test]
-fn malformed_kernels_are_errors() {
-    use oxhorn_core::Device;
+pub fn malformed_kernels_are_errors(subject: &dyn Subject) {
     let f = DType::F32;
     let good = Kernel {
         space: smallvec![4],
@@ -504,7 +493,7 @@ fn malformed_kernels_are_errors() {
             std::slice::from_ref(&ty),
             vec![],
         );
-        crate::CpuDevice::new(1).compile(plan).is_ok()
+        subject.device().compile(plan).is_ok()
     };
     assert!(compiles(good.clone()));
     let broken: [fn(&mut Kernel); 8] = [
