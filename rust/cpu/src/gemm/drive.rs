@@ -249,7 +249,7 @@ impl Scheme {
         let rows = if pack_a { MAX_ROWS } else { m };
         let cols = if pack_b { MAX_COLS } else { n };
         let packed = if pack_a { m.min(rows) } else { 0 } + if pack_b { n.min(cols) } else { 0 };
-        let steps = if packed == 0 { k } else { (PASS / packed / max_depth).max(1) * max_depth };
+        let steps = PASS.checked_div(packed).map_or(k, |steps| (steps / max_depth).max(1) * max_depth);
         Self { pack_a, pack_b, max_depth, pass: [rows, cols, steps] }
     }
 }
