@@ -43,7 +43,9 @@ def plain(config):
 
     def clean(value):
         if isinstance(value, dict):
-            return {k: clean(v) for k, v in value.items() if k not in ("seed", "module")}
+            # A model inside that is not compiled may say so with an empty entry.
+            silent = ("seed", "module", *(() if value.get("compile_config") else ("compile_config",)))
+            return {k: clean(v) for k, v in value.items() if k not in silent}
         return [clean(v) for v in value] if isinstance(value, (list, tuple)) else value
 
     return json.loads(json.dumps(clean(config)))

@@ -43,7 +43,7 @@ def add_shortcut(x, shortcut, rate, name):
     return layers.add([x, shortcut], name=f"{name}add")
 
 
-def classifier(x, options, dropout):
+def classifier(x, options, dropout, bias_initializer="zeros"):
     if not options.include_top:
         return global_pooling(x, options, POOLS)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -54,5 +54,6 @@ def classifier(x, options, dropout):
         options.classes,
         activation=options.classifier_activation,
         kernel_initializer=initializer,
+        bias_initializer=bias_initializer,
         name="predictions",
     )(x)

@@ -2,7 +2,7 @@
 
 import math
 
-from oxhorn import layers
+from oxhorn import initializers, layers
 from oxhorn.applications._application import ORIGIN, PARAMETERS, application, channel_axis, sized
 from oxhorn.applications._efficient import (
     add_shortcut,
@@ -102,7 +102,7 @@ def _network(name, size, stem, stages, hashes, width=1.0, depth=1.0):
         x = convolution(x, divisible(1280 * width), 1, "top_conv")
         x = normalize(x, "top_bn", _MOMENTUM)
         x = layers.Activation("silu", name="top_activation")(x)
-        return classifier(x, options, _DROPOUT)
+        return classifier(x, options, _DROPOUT, initializers.Constant(0.0))
 
     variant = name.split("-")[1].upper()
     network.__name__ = network.__qualname__ = f"EfficientNetV2{variant}"
